@@ -1,0 +1,1 @@
+//! Asynchronous Kafka client: connections, metadata, admin, producer, consumer. Knows no broker.

@@ -1,0 +1,1 @@
+//! `.properties` files and the definition tables of everything that can be configured.

@@ -1,0 +1,1 @@
+//! One registry of metrics; each room declares its own in one file.

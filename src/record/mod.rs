@@ -1,0 +1,1 @@
+//! The record batch format: a borrowed view, a builder, codecs, control records.
