@@ -1,1 +1,114 @@
 //! One file per `bin/` tool: its options, what it asks of a cluster, what it prints.
+//!
+//! `bin/kafkars.rs` calls [`run`] with the whole command line; [`registry`] knows every tool.
+//! Options are data ([`options`]); printing goes through [`output`] alone.
+pub mod java_order;
+pub mod logging;
+pub mod options;
+pub mod output;
+pub mod registry;
+pub mod server_stop;
+#[allow(dead_code)] // used by the tools that land next
+mod usage;
+
+use std::ffi::OsString;
+use std::io;
+
+use output::{Invocation, Printer, base_name, message};
+use registry::{Exit, Tool};
+
+/// The version of Apache Kafka that the tools stand in for, as `--version` prints it.
+pub const KAFKA_VERSION: &str = "4.3.1";
+
+/// Runs what the command line asks for: the tool named by `argv[0]`, else by the first argument.
+pub fn run(argv: impl IntoIterator<Item = OsString>) -> Exit {
+    let mut argv = argv.into_iter();
+    let called = base_name(&argv.next().unwrap_or_default());
+    let mut args: Vec<String> = match argv.map(OsString::into_string).collect() {
+        Ok(args) => args,
+        Err(word) => {
+            message(format!(
+                "This argument is not valid UTF-8: {}",
+                word.to_string_lossy()
+            ));
+            return Exit::FAILURE;
+        }
+    };
+    if let Some(tool) = registry::find(&called) {
+        return start(
+            tool,
+            Invocation {
+                program: called,
+                by_kafka_name: true,
+                args,
+            },
+        );
+    }
+    let Some(first) = args.first().cloned() else {
+        message(registry::overview());
+        return Exit::FAILURE;
+    };
+    match first.as_str() {
+        "-h" | "--help" | "help" => print(&registry::overview()),
+        "-V" | "--version" | "version" => print(&format!(
+            "kafkars {} (Apache Kafka {KAFKA_VERSION})\n",
+            env!("CARGO_PKG_VERSION")
+        )),
+        // For scripts/link-tools.sh.
+        "--list-scripts" => print(&registry::scripts()),
+        name => match registry::find(name.strip_suffix(".sh").unwrap_or(name)) {
+            Some(tool) => {
+                args.remove(0);
+                let program = format!("kafkars {}", tool.name);
+                start(
+                    tool,
+                    Invocation {
+                        program,
+                        by_kafka_name: false,
+                        args,
+                    },
+                )
+            }
+            None => {
+                message(format!(
+                    "kafkars has no tool '{name}': kafkars --help lists all tools."
+                ));
+                Exit::FAILURE
+            }
+        },
+    }
+}
+
+fn start(tool: &Tool, invocation: Invocation) -> Exit {
+    let Some(run) = tool.run else {
+        message(format!(
+            "{}: Kafka's {} tool is not built into this kafkars yet.",
+            invocation.program, tool.name
+        ));
+        return Exit::FAILURE;
+    };
+    logging::install(tool.log_level);
+    run(invocation).unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            return Exit::SUCCESS;
+        }
+        message(format!("{error:#}"));
+        Exit::FAILURE
+    })
+}
+
+/// The reader of our output went away (`kafkars topics --list | head -1`): it has what it wanted.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn print(text: &str) -> Exit {
+    let mut printer = Printer::default();
+    match printer.line(text.trim_end()).and_then(|()| printer.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::FAILURE,
+        _ => Exit::SUCCESS,
+    }
+}

@@ -1,0 +1,330 @@
+//! Parsing with the habits of Java's argparse4j: subcommands, one-letter names, unique prefixes of
+//! long names, the last of repeated values wins, errors end with `PROG: error: …`.
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::{Definition, Opt, Takes};
+
+/// A tool with subcommands, each with its own options.
+#[derive(Debug)]
+pub struct Commands {
+    /// The name in error messages, such as `kafka-storage`.
+    pub program: &'static str,
+    pub about: &'static str,
+    pub commands: &'static [Subcommand],
+}
+
+#[derive(Debug)]
+pub struct Subcommand {
+    pub definition: Definition,
+    /// Options of which at most one may be given.
+    pub exclusive: &'static [&'static str],
+}
+
+/// The subcommand and the options that were given.
+#[derive(Debug)]
+pub struct Parsed {
+    pub command: &'static Subcommand,
+    values: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Parsed {
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.last().map(String::as_str)
+    }
+
+    pub fn values(&self, name: &str) -> &[String] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// How parsing ended when there is nothing to run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `--help` of the tool (`None`) or of a subcommand: exit code 0.
+    Help(Option<&'static str>),
+    Error(ArgumentError),
+}
+
+/// The texts of argparse4j, without the `PROG: error: ` in front.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum ArgumentError {
+    #[error("too few arguments")]
+    TooFew,
+    #[error("invalid choice: '{given}' (choose from {known})")]
+    InvalidCommand { given: String, known: String },
+    #[error("argument {0} is required")]
+    Required(String),
+    #[error("argument {0}: expected one argument")]
+    ExpectedOne(String),
+    #[error("argument {0}: not allowed with argument {1}")]
+    NotAllowedWith(String, String),
+    #[error("argument {option}: ignore {how} argument '{value}'")]
+    NoValueTaken {
+        option: String,
+        how: &'static str,
+        value: String,
+    },
+    #[error("ambiguous option: {0} could match {1}")]
+    Ambiguous(String, String),
+    #[error("unrecognized arguments: '{0}'")]
+    Unrecognized(String),
+}
+
+impl From<ArgumentError> for Stop {
+    fn from(error: ArgumentError) -> Self {
+        Stop::Error(error)
+    }
+}
+
+/// Parses the words that follow the tool's name.
+pub fn parse(commands: &'static Commands, args: &[String]) -> Result<Parsed, Stop> {
+    let (first, rest) = args.split_first().ok_or(ArgumentError::TooFew)?;
+    if is_help(first) {
+        return Err(Stop::Help(None));
+    }
+    if first.starts_with('-') && first.len() > 1 {
+        return Err(ArgumentError::Unrecognized(first.clone()).into());
+    }
+    let command = commands
+        .commands
+        .iter()
+        .find(|command| command.definition.name == first)
+        .ok_or_else(|| invalid_command(commands, first))?;
+    let values = parse_options(command, rest)?;
+    for option in command.definition.options() {
+        if option.required && !values.contains_key(option.name) {
+            return Err(ArgumentError::Required(names(option)).into());
+        }
+    }
+    Ok(Parsed { command, values })
+}
+
+fn invalid_command(commands: &Commands, given: &str) -> ArgumentError {
+    let known: Vec<String> = commands
+        .commands
+        .iter()
+        .map(|command| format!("'{}'", command.definition.name))
+        .collect();
+    ArgumentError::InvalidCommand {
+        given: given.to_owned(),
+        known: known.join(", "),
+    }
+}
+
+fn parse_options(
+    command: &'static Subcommand,
+    args: &[String],
+) -> Result<BTreeMap<&'static str, Vec<String>>, Stop> {
+    let mut values: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    let mut words = args.iter().map(String::as_str).peekable();
+    while let Some(word) = words.next() {
+        if is_help(word) {
+            return Err(Stop::Help(Some(command.definition.name)));
+        }
+        let (option, attached) = find(&command.definition, word)?;
+        refuse_exclusive(command, option, &values)?;
+        let entry = values.entry(option.name).or_default();
+        match (option.takes, attached) {
+            (Takes::Nothing, None) => {}
+            (Takes::Nothing, Some(value)) => {
+                let how = if word.starts_with("--") {
+                    "explicit"
+                } else {
+                    "implicit"
+                };
+                let (option, value) = (names(option), value.to_owned());
+                return Err(ArgumentError::NoValueTaken { option, how, value }.into());
+            }
+            (_, Some(value)) => entry.push(value.to_owned()),
+            (_, None) => match words.next_if(|next| !next.starts_with('-') || *next == "-") {
+                Some(value) => entry.push(value.to_owned()),
+                None => return Err(ArgumentError::ExpectedOne(names(option)).into()),
+            },
+        }
+    }
+    Ok(values)
+}
+
+fn refuse_exclusive(
+    command: &Subcommand,
+    option: &Opt,
+    given: &BTreeMap<&'static str, Vec<String>>,
+) -> Result<(), ArgumentError> {
+    if !command.exclusive.contains(&option.name) {
+        return Ok(());
+    }
+    let other = command
+        .exclusive
+        .iter()
+        .find(|name| **name != option.name && given.contains_key(**name))
+        .and_then(|name| command.definition.find(name));
+    match other {
+        Some(other) => Err(ArgumentError::NotAllowedWith(names(option), names(other))),
+        None => Ok(()),
+    }
+}
+
+/// The option that a word names, and the value attached to it.
+fn find<'a>(
+    definition: &Definition,
+    word: &'a str,
+) -> Result<(&'static Opt, Option<&'a str>), ArgumentError> {
+    let unrecognized = || ArgumentError::Unrecognized(word.to_owned());
+    if let Some(body) = word.strip_prefix("--") {
+        let (name, value) = match body.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (body, None),
+        };
+        if let Some(option) = definition.find(name) {
+            return Ok((option, value));
+        }
+        let near: Vec<_> = definition
+            .options()
+            .filter(|o| o.name.starts_with(name))
+            .collect();
+        return match near.as_slice() {
+            [option] if !name.is_empty() => Ok((option, value)),
+            [_, _, ..] if !name.is_empty() => {
+                let known: Vec<_> = near.iter().map(|o| format!("--{}", o.name)).collect();
+                Err(ArgumentError::Ambiguous(
+                    format!("--{name}"),
+                    known.join(", "),
+                ))
+            }
+            _ => Err(unrecognized()),
+        };
+    }
+    let mut letters = word.strip_prefix('-').ok_or_else(unrecognized)?.chars();
+    let letter = letters.next().ok_or_else(unrecognized)?;
+    let option = definition
+        .options()
+        .find(|option| option.short == Some(letter))
+        .ok_or_else(unrecognized)?;
+    let rest = letters.as_str();
+    Ok((
+        option,
+        (!rest.is_empty()).then(|| rest.strip_prefix('=').unwrap_or(rest)),
+    ))
+}
+
+fn is_help(word: &str) -> bool {
+    matches!(word, "-h" | "--help")
+}
+
+/// `--config/-c`, as argparse4j names an option.
+fn names(option: &Opt) -> String {
+    match option.short {
+        Some(short) => format!("--{}/-{short}", option.name),
+        None => format!("--{}", option.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::options::Group;
+
+    static SAMPLE: Commands = Commands {
+        program: "kafka-sample",
+        about: "",
+        commands: &[
+            Subcommand {
+                definition: Definition {
+                    name: "format",
+                    about: "",
+                    groups: &[Group {
+                        heading: "",
+                        options: &[
+                            Opt::value("config", "FILE", "").short('c').required(),
+                            Opt::value("feature", "F", "").short('f').repeatable(),
+                            Opt::flag("standalone", "").short('s'),
+                            Opt::flag("no-start", "").short('N'),
+                            Opt::flag("no-stop", ""),
+                        ],
+                    }],
+                    after: "",
+                },
+                exclusive: &["standalone", "no-start"],
+            },
+            Subcommand {
+                definition: Definition {
+                    name: "info",
+                    about: "",
+                    groups: &[],
+                    after: "",
+                },
+                exclusive: &[],
+            },
+        ],
+    };
+
+    fn parsed(line: &str) -> Result<Parsed, Stop> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&SAMPLE, &args)
+    }
+
+    fn error(line: &str) -> String {
+        match parsed(line) {
+            Err(Stop::Error(error)) => error.to_string(),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn long_short_attached_and_prefix() {
+        for line in [
+            "format --config x",
+            "format --config=x",
+            "format -c x",
+            "format -cx",
+            "format -c=x",
+            "format --con x",
+            "format -c y --config x",
+        ] {
+            assert_eq!(parsed(line).unwrap().value("config"), Some("x"), "{line}");
+        }
+        let set = parsed("format -c x -f a=1 --feature b=2 -s").unwrap();
+        assert_eq!(set.values("feature"), ["a=1", "b=2"]);
+        assert!(set.has("standalone") && !set.has("no-start"));
+    }
+
+    #[test]
+    fn errors_read_as_argparse4j_words_them() {
+        assert_eq!(error(""), "too few arguments");
+        assert_eq!(
+            error("frob"),
+            "invalid choice: 'frob' (choose from 'format', 'info')"
+        );
+        assert_eq!(error("format"), "argument --config/-c is required");
+        assert_eq!(
+            error("format -c"),
+            "argument --config/-c: expected one argument"
+        );
+        assert_eq!(
+            error("format -c --feature x"),
+            "argument --config/-c: expected one argument"
+        );
+        assert_eq!(error("format --frob"), "unrecognized arguments: '--frob'");
+        assert_eq!(error("info x"), "unrecognized arguments: 'x'");
+        assert_eq!(
+            error("format -c x -s -N"),
+            "argument --no-start/-N: not allowed with argument --standalone/-s"
+        );
+        assert_eq!(
+            error("format --no"),
+            "ambiguous option: --no could match --no-start, --no-stop"
+        );
+    }
+
+    #[test]
+    fn help_wins_over_what_is_missing() {
+        assert_eq!(parsed("--help").unwrap_err(), Stop::Help(None));
+        assert_eq!(parsed("format -h").unwrap_err(), Stop::Help(Some("format")));
+    }
+}

@@ -1,0 +1,188 @@
+//! Every tool that Kafka has in its `bin/`, and where each one lives here.
+use tracing::Level;
+
+use super::output::Invocation;
+use super::server_stop;
+
+/// How a tool ended; the numbers are Kafka's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    pub const SUCCESS: Exit = Exit(0);
+    pub const FAILURE: Exit = Exit(1);
+}
+
+pub type Run = fn(Invocation) -> anyhow::Result<Exit>;
+
+/// One tool: `kafkars NAME`, also under its Kafka name.
+pub struct Tool {
+    pub name: &'static str,
+    pub summary: &'static str,
+    /// Log lines from this level up are shown.
+    pub log_level: Level,
+    /// `None`: Kafka has it, kafkars not yet.
+    pub run: Option<Run>,
+}
+
+/// Tools that belong together, as `kafkars --help` shows them.
+pub struct Section {
+    pub heading: &'static str,
+    pub tools: &'static [Tool],
+}
+
+const fn tool(name: &'static str, summary: &'static str, run: Run) -> Tool {
+    Tool {
+        name,
+        summary,
+        log_level: Level::WARN,
+        run: Some(run),
+    }
+}
+
+const fn missing(name: &'static str, summary: &'static str) -> Tool {
+    Tool {
+        name,
+        summary,
+        log_level: Level::WARN,
+        run: None,
+    }
+}
+
+#[rustfmt::skip]
+pub const SECTIONS: &[Section] = &[
+    Section { heading: "Run a broker", tools: &[
+        missing("server-start", "Start a broker from a server.properties file"),
+        tool("server-stop", "Stop the brokers that run here", server_stop::run),
+        missing("storage", "Format log directories and look at them"),
+    ] },
+    Section { heading: "Topics and records", tools: &[
+        missing("topics", "Create, list, describe, alter and delete topics"),
+        missing("console-producer", "Send the lines of stdin to a topic"),
+        missing("console-consumer", "Print the records of topics"),
+        missing("console-share-consumer", "Print the records of a topic through a share group"),
+        missing("delete-records", "Delete the records before an offset"),
+        missing("get-offsets", "Print the offsets of partitions"),
+        missing("dump-log", "Print what is in log and index files"),
+    ] },
+    Section { heading: "Groups and transactions", tools: &[
+        missing("groups", "List groups of every type"),
+        missing("consumer-groups", "List, describe, reset and delete consumer groups"),
+        missing("share-groups", "List, describe, reset and delete share groups"),
+        missing("streams-groups", "List, describe, reset and delete streams groups"),
+        missing("streams-application-reset", "Reset a Kafka Streams application"),
+        missing("transactions", "List, describe and abort transactions"),
+    ] },
+    Section { heading: "Cluster", tools: &[
+        missing("configs", "Show and change configurations"),
+        missing("cluster", "Show the cluster's id and endpoints"),
+        missing("broker-api-versions", "Show which APIs the brokers speak"),
+        missing("features", "Show and change feature levels"),
+        missing("log-dirs", "Show the log directories of brokers"),
+        missing("leader-election", "Elect leaders"),
+        missing("reassign-partitions", "Move partitions between brokers"),
+        missing("replica-verification", "Compare the replicas of topics"),
+        missing("metadata-quorum", "Show and change the controller quorum"),
+        missing("metadata-shell", "Look into a metadata snapshot"),
+        missing("client-metrics", "Show and change client metrics subscriptions"),
+        missing("acls", "Show and change access control lists"),
+        missing("delegation-tokens", "Create, renew and expire delegation tokens"),
+    ] },
+    Section { heading: "Connect", tools: &[
+        missing("connect-standalone", "Run connectors in one process"),
+        missing("connect-distributed", "Run a worker of a Connect cluster"),
+        missing("connect-mirror-maker", "Copy topics between clusters"),
+        missing("connect-plugin-path", "List the connectors that are installed"),
+    ] },
+    Section { heading: "Measure and test", tools: &[
+        missing("producer-perf-test", "Measure producing"),
+        missing("consumer-perf-test", "Measure consuming"),
+        missing("share-consumer-perf-test", "Measure consuming through a share group"),
+        missing("e2e-latency", "Measure the time from producing to consuming"),
+        missing("verifiable-producer", "Produce numbered records, reporting as JSON"),
+        missing("verifiable-consumer", "Consume, reporting as JSON"),
+        missing("verifiable-share-consumer", "Consume through a share group, reporting as JSON"),
+        missing("jmx", "Read the metrics of a JVM"),
+    ] },
+];
+
+/// The tool of that name: `topics`, `kafka-topics`, `connect-standalone`.
+pub fn find(name: &str) -> Option<&'static Tool> {
+    let short = name.strip_prefix("kafka-").unwrap_or(name);
+    SECTIONS
+        .iter()
+        .flat_map(|section| section.tools)
+        .find(|tool| tool.name == short)
+}
+
+/// The name of the tool's script in Kafka's `bin/`, without `.sh`.
+pub fn script_name(tool: &Tool) -> String {
+    if tool.name.starts_with("connect-") {
+        tool.name.to_owned()
+    } else {
+        format!("kafka-{}", tool.name)
+    }
+}
+
+/// The script names of all tools, one a line.
+pub fn scripts() -> String {
+    let tools = SECTIONS.iter().flat_map(|section| section.tools);
+    tools.map(|tool| script_name(tool) + "\n").collect()
+}
+
+/// What `kafkars --help` prints.
+pub fn overview() -> String {
+    let mut text = String::from(
+        "Apache Kafka without the JVM: broker, tools and Connect in one binary.\n\n\
+         Usage: kafkars TOOL [OPTIONS]     kafkars TOOL --help tells the options of a tool\n",
+    );
+    for section in SECTIONS {
+        text.push_str(&format!("\n{}:\n", section.heading));
+        for tool in section.tools {
+            let later = if tool.run.is_some() {
+                ""
+            } else {
+                " (not built yet)"
+            };
+            text.push_str(&format!("  {:<26}{}{later}\n", tool.name, tool.summary));
+        }
+    }
+    text.push_str(
+        "\nA tool also answers to its Kafka name: linked as kafka-topics.sh or kafka-topics,\n\
+         kafkars is the topics tool (scripts/link-tools.sh DIR makes all links).\n\
+         \n  -h, --help                Show this help\n  \
+         -V, --version             Show the version\n",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_answer_to_both_names() {
+        for name in ["topics", "kafka-topics"] {
+            assert_eq!(find(name).unwrap().name, "topics");
+        }
+        assert_eq!(
+            script_name(find("connect-standalone").unwrap()),
+            "connect-standalone"
+        );
+        assert_eq!(script_name(find("topics").unwrap()), "kafka-topics");
+        assert!(find("kafkars").is_none());
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = SECTIONS
+            .iter()
+            .flat_map(|section| section.tools)
+            .map(|tool| tool.name)
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
