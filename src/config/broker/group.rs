@@ -1,0 +1,37 @@
+//! Broker keys: classic and consumer groups, committed offsets.
+use crate::config::definition::{ConfigKey, int, list, long, short, string};
+
+#[rustfmt::skip]
+pub(in crate::config) const KEYS: &[ConfigKey] = &[
+    int("group.consumer.assignment.interval.ms").default("1000").at_least(0).cluster_wide(),
+    list("group.consumer.assignors").default("uniform,range").non_empty_list(),
+    int("group.consumer.heartbeat.interval.ms").default("5000").at_least(1),
+    int("group.consumer.max.assignment.interval.ms").default("15000").at_least(0),
+    int("group.consumer.max.heartbeat.interval.ms").default("15000").at_least(1),
+    int("group.consumer.max.session.timeout.ms").default("60000").at_least(1),
+    int("group.consumer.max.size").default("2147483647").at_least(1),
+    string("group.consumer.migration.policy").default("bidirectional").one_of_ignore_case(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]),
+    int("group.consumer.min.assignment.interval.ms").default("0").at_least(0),
+    int("group.consumer.min.heartbeat.interval.ms").default("5000").at_least(1),
+    int("group.consumer.min.session.timeout.ms").default("45000").at_least(1),
+    int("group.consumer.regex.refresh.interval.ms").default("600000").at_least(10000).internal(),
+    int("group.consumer.session.timeout.ms").default("45000").at_least(1),
+    int("group.coordinator.append.linger.ms").default("-1").at_least(-1).moot(),
+    int("group.coordinator.background.threads").default("2").at_least(1).high().moot(),
+    int("group.coordinator.cached.buffer.max.bytes").default("1048588").at_least(524288).cluster_wide().moot(),
+    list("group.coordinator.rebalance.protocols").default("classic,consumer,streams").non_empty_list().one_of(&["consumer", "classic", "share", "streams"]),
+    int("group.coordinator.threads").default("4").at_least(1).high().moot(),
+    int("group.initial.rebalance.delay.ms").default("3000").active("How long the first member of a group waits for others."),
+    int("group.max.session.timeout.ms").default("1800000").active("Longest session timeout a member may ask for."),
+    int("group.max.size").default("2147483647").at_least(1).active("Largest number of members in a group."),
+    int("group.min.session.timeout.ms").default("6000").active("Shortest session timeout a member may ask for."),
+    int("offset.metadata.max.bytes").default("4096").high().active("Longest text beside a committed offset."),
+    int("offsets.commit.timeout.ms").default("5000").at_least(1).high().active("How long a commit waits to be written."),
+    int("offsets.load.buffer.size").default("5242880").at_least(1).high().active("Bytes read at a time when offsets are loaded."),
+    long("offsets.retention.check.interval.ms").default("600000").at_least(1).high().active("How often expired offsets are looked for."),
+    int("offsets.retention.minutes").default("10080").at_least(1).high().active("How long offsets of an empty group are kept."),
+    int("offsets.topic.compression.codec").default("0").high().active("Codec of the offsets topic, by number."),
+    int("offsets.topic.num.partitions").default("50").at_least(1).high().active("Partitions of the offsets topic."),
+    short("offsets.topic.replication.factor").default("3").at_least(1).high().active("Replicas of the offsets topic."),
+    int("offsets.topic.segment.bytes").default("104857600").at_least(1).high().active("Segment size of the offsets topic."),
+];

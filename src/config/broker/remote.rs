@@ -1,0 +1,36 @@
+//! Broker keys: tiered storage.
+use crate::config::definition::{Bound, ConfigKey, boolean, double, int, long, string};
+
+#[rustfmt::skip]
+pub(in crate::config) const KEYS: &[ConfigKey] = &[
+    boolean("follower.fetch.last.tiered.offset.enable").default("false").cluster_wide().moot(),
+    int("remote.fetch.max.wait.ms").default("500").at_least(1).cluster_wide().moot(),
+    long("remote.list.offsets.request.timeout.ms").default("30000").at_least(1).cluster_wide().moot(),
+    long("remote.log.index.file.cache.total.size.bytes").default("1073741824").at_least(1).low().cluster_wide().moot(),
+    long("remote.log.index.file.cache.ttl.ms").default("900000").at_least(-1).low().internal().moot(),
+    int("remote.log.manager.copier.thread.pool.size").default("10").at_least(1).cluster_wide().moot(),
+    long("remote.log.manager.copy.max.bytes.per.second").default("9223372036854775807").at_least(1).cluster_wide().moot(),
+    int("remote.log.manager.copy.quota.window.num").default("11").at_least(1).moot(),
+    int("remote.log.manager.copy.quota.window.size.seconds").default("1").at_least(1).moot(),
+    int("remote.log.manager.expiration.thread.pool.size").default("10").at_least(1).cluster_wide().moot(),
+    long("remote.log.manager.fetch.max.bytes.per.second").default("9223372036854775807").at_least(1).cluster_wide().moot(),
+    int("remote.log.manager.fetch.quota.window.num").default("11").at_least(1).moot(),
+    int("remote.log.manager.fetch.quota.window.size.seconds").default("1").at_least(1).moot(),
+    int("remote.log.manager.follower.thread.pool.size").default("2").at_least(1).cluster_wide().moot(),
+    long("remote.log.manager.task.interval.ms").default("30000").at_least(1).low().moot(),
+    long("remote.log.manager.task.retry.backoff.max.ms").default("30000").at_least(1).low().internal().moot(),
+    long("remote.log.manager.task.retry.backoff.ms").default("500").at_least(1).low().internal().moot(),
+    double("remote.log.manager.task.retry.jitter").default("0.2").range(Bound::Whole(0), Bound::Double(0.5)).low().internal().moot(),
+    int("remote.log.manager.thread.pool.size").default("2").at_least(1).moot(),
+    int("remote.log.metadata.custom.metadata.max.bytes").default("128").at_least(0).low().moot(),
+    string("remote.log.metadata.manager.class.name").default("org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager").non_empty().moot(),
+    string("remote.log.metadata.manager.class.path").moot(),
+    string("remote.log.metadata.manager.impl.prefix").default("rlmm.config.").non_empty().moot(),
+    string("remote.log.metadata.manager.listener.name").non_empty().moot(),
+    int("remote.log.reader.max.pending.tasks").default("100").at_least(1).moot(),
+    int("remote.log.reader.threads").default("10").at_least(1).cluster_wide().moot(),
+    string("remote.log.storage.manager.class.name").non_empty().moot(),
+    string("remote.log.storage.manager.class.path").moot(),
+    string("remote.log.storage.manager.impl.prefix").default("rsm.config.").non_empty().moot(),
+    boolean("remote.log.storage.system.enable").default("false").refused("there is no tiered storage yet"),
+];

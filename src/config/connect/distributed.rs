@@ -1,0 +1,43 @@
+//! Keys of distributed workers alone.
+use crate::config::checks::{CONNECT_PROTOCOL, PARTITIONS, REPLICATION_FACTOR};
+use crate::config::definition::{ConfigKey, int, list, long, short, string};
+
+#[rustfmt::skip]
+pub(in crate::config) const KEYS: &[ConfigKey] = &[
+    string("client.id").default("").low().active("Name of the clients in logs of the broker."),
+    short("config.storage.replication.factor").default("3").valid(REPLICATION_FACTOR).low(),
+    string("config.storage.topic").required().high(),
+    string("connect.protocol").default("sessioned").valid(CONNECT_PROTOCOL).low(),
+    long("connections.max.idle.ms").default("540000"),
+    string("exactly.once.source.support").default("disabled").one_of_ignore_case(&["DISABLED", "ENABLED", "PREPARING"]).high(),
+    string("group.id").required().high(),
+    int("heartbeat.interval.ms").default("3000").high(),
+    string("inter.worker.key.generation.algorithm").default("HmacSHA256").low(),
+    int("inter.worker.key.size").low(),
+    int("inter.worker.key.ttl.ms").default("3600000").between(0, 2147483647).low(),
+    string("inter.worker.signature.algorithm").default("HmacSHA256").low(),
+    list("inter.worker.verification.algorithms").default("HmacSHA256").any().low(),
+    long("metadata.max.age.ms").default("300000").at_least(0).low(),
+    long("metadata.recovery.rebootstrap.trigger.ms").default("300000").at_least(0).low(),
+    string("metadata.recovery.strategy").default("rebootstrap").one_of_ignore_case(&["REBOOTSTRAP", "NONE"]).low(),
+    int("offset.storage.partitions").default("25").valid(PARTITIONS).low(),
+    short("offset.storage.replication.factor").default("3").valid(REPLICATION_FACTOR).low(),
+    string("offset.storage.topic").required().high(),
+    int("rebalance.timeout.ms").default("60000").high(),
+    int("receive.buffer.bytes").default("32768").at_least(-1),
+    long("reconnect.backoff.max.ms").default("1000").at_least(0).low(),
+    long("reconnect.backoff.ms").default("50").at_least(0).low(),
+    int("request.timeout.ms").default("40000").at_least(0),
+    long("retry.backoff.max.ms").default("1000").at_least(0).low(),
+    long("retry.backoff.ms").default("100").at_least(0).low(),
+    int("scheduled.rebalance.max.delay.ms").default("300000").between(0, 2147483647).low(),
+    int("send.buffer.bytes").default("131072").at_least(-1),
+    int("session.timeout.ms").default("10000").high(),
+    long("socket.connection.setup.timeout.max.ms").default("30000").at_least(0).low(),
+    long("socket.connection.setup.timeout.ms").default("10000").at_least(0).low(),
+    int("status.storage.partitions").default("5").valid(PARTITIONS).low(),
+    short("status.storage.replication.factor").default("3").valid(REPLICATION_FACTOR).low(),
+    string("status.storage.topic").required().high(),
+    int("worker.sync.timeout.ms").default("3000"),
+    int("worker.unsync.backoff.ms").default("300000"),
+];

@@ -1,0 +1,41 @@
+//! Topic keys, in the order in which Kafka's DescribeConfigs lists them.
+use crate::config::checks::{GZIP_LEVEL, THROTTLED_REPLICAS};
+use crate::config::definition::{ConfigKey, boolean, double, int, list, long, string};
+
+#[rustfmt::skip]
+pub(in crate::config) const KEYS: &[ConfigKey] = &[
+    string("compression.type").default("producer").one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]).active("Codec that batches are stored in; producer keeps them as they came."),
+    boolean("remote.log.delete.on.disable").default("false"),
+    list("leader.replication.throttled.replicas").default("").valid(THROTTLED_REPLICAS),
+    boolean("remote.storage.enable").default("false"),
+    int("min.insync.replicas").default("1").at_least(1).active("Replicas that must have a record before acks=all answers."),
+    long("segment.jitter.ms").default("0").at_least(0).active("At most this much earlier, at random."),
+    boolean("remote.log.copy.disable").default("false"),
+    long("local.retention.ms").default("-2").at_least(-2),
+    list("cleanup.policy").default("delete").one_of(&["compact", "delete"]).active("What happens to old records: delete, compact."),
+    long("flush.ms").default("9223372036854775807").at_least(0).active("Time after which a log is flushed to disk."),
+    list("follower.replication.throttled.replicas").default("").valid(THROTTLED_REPLICAS),
+    int("compression.lz4.level").default("9").between(1, 17).active("Level of lz4 when the broker compresses."),
+    int("segment.bytes").default("1073741824").at_least(1048576).active("Size at which a segment is rolled."),
+    long("retention.ms").default("604800000").at_least(-1).active("How long records are kept; -1: for ever."),
+    int("compression.gzip.level").default("-1").valid(GZIP_LEVEL).active("Level of gzip when the broker compresses."),
+    long("flush.messages").default("9223372036854775807").at_least(1).active("Records after which a log is flushed to disk."),
+    int("compression.zstd.level").default("3").between(-131072, 22).active("Level of zstd when the broker compresses."),
+    long("max.compaction.lag.ms").default("9223372036854775807").at_least(1),
+    long("file.delete.delay.ms").default("60000").at_least(0).active("Time until the files of a removed segment are deleted."),
+    int("max.message.bytes").default("1048588").at_least(0).active("Largest record batch taken."),
+    long("min.compaction.lag.ms").default("0").at_least(0),
+    string("message.timestamp.type").default("CreateTime").one_of(&["CreateTime", "LogAppendTime"]).active("Whether records keep the time of the client or get that of the broker."),
+    long("local.retention.bytes").default("-2").at_least(-2),
+    boolean("preallocate").default("false").active("Whether segment files get their full size at once."),
+    int("index.interval.bytes").default("4096").at_least(0).active("Bytes between two entries of the offset index."),
+    double("min.cleanable.dirty.ratio").default("0.5").between(0, 1),
+    boolean("unclean.leader.election.enable").default("false").active("Whether a replica that lags may become leader."),
+    long("retention.bytes").default("-1").active("How large a partition grows before old segments go; -1: no limit."),
+    long("delete.retention.ms").default("86400000").at_least(0),
+    long("message.timestamp.after.max.ms").default("3600000").at_least(0).active("How far in the future a record may be on arrival."),
+    long("message.timestamp.before.max.ms").default("9223372036854775807").at_least(0).active("How old a record may be on arrival."),
+    long("segment.ms").default("604800000").at_least(1).active("Age at which a segment is rolled."),
+    int("segment.index.bytes").default("10485760").at_least(4).active("Largest size of an index file."),
+    int("internal.segment.bytes").internal(),
+];
