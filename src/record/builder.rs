@@ -26,7 +26,7 @@ pub struct BatchMeta {
     pub compression_level: Option<i32>,
     /// The time of the append, for a topic with LogAppendTime.
     pub log_append_time_ms: Option<i64>,
-    /// Only with a base timestamp that was set to it by [`BatchBuilder::with_delete_horizon`].
+    /// That of the last record, unless records after it were removed from the batch.
     pub last_offset_delta: Option<i32>,
 }
 

@@ -18,14 +18,21 @@ mod batch;
 mod builder;
 pub mod codec;
 mod error;
+pub mod legacy;
+mod recompress;
 mod records;
+mod validate;
 mod varint;
 
 pub use attributes::{Attributes, Compression, TimestampType};
 pub use batch::{BatchHeader, BatchView, Batches, HeaderPatch, batches};
 pub use builder::{BatchBuilder, BatchMeta, empty_batch, record_size};
 pub use error::BatchError;
+pub use recompress::{recompress, renumber};
 pub use records::{Header, Headers, RecordIter, RecordView, Records};
+pub use validate::{
+    AppendRules, InvalidBatch, RecordFacts, RejectReason, RejectedRecord, validate_for_append,
+};
 
 /// Bytes before the first record of a v2 batch.
 pub const HEADER_LEN: usize = 61;
@@ -38,8 +45,11 @@ pub const NO_PRODUCER_EPOCH: i16 = -1;
 pub const NO_SEQUENCE: i32 = -1;
 pub const NO_TIMESTAMP: i64 = -1;
 pub const NO_LEADER_EPOCH: i32 = -1;
-/// What [`BatchView::records`] takes at most for the decompressed records of one batch.
-pub const DECOMPRESSED_MAX: usize = 1 << 30;
+/// No batch may hold more bytes of records, compressed or not: the format could not express it
+/// uncompressed.
+pub const DECOMPRESSED_MAX: usize = i32::MAX as usize;
 
+#[cfg(test)]
+mod fixture_tests;
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,7 @@ pub fn decompress(
     out: &mut Vec<u8>,
 ) -> Result<(), BatchError> {
     let start = out.len();
-    if compression == Compression::Zstd && zstd::decompress_at_once(input, cap, out) {
+    if decompress_at_once(compression, input, cap, out) {
         return Ok(());
     }
     let mut decoder = Decoder::new(compression, input)?;
@@ -83,6 +83,22 @@ pub fn decompress(
         }
     }
     Ok(())
+}
+
+/// Appends the decompressed `input` to `out` where that is faster at once than by pieces. False,
+/// with `out` as it was, when there is no such way or the result may exceed `cap`: then the
+/// [`Decoder`] has the verdict.
+pub(super) fn decompress_at_once(
+    compression: Compression,
+    input: &[u8],
+    cap: usize,
+    out: &mut Vec<u8>,
+) -> bool {
+    match compression {
+        Compression::Zstd => zstd::decompress_at_once(input, cap, out),
+        // Their pieces go straight to the buffer.
+        _ => false,
+    }
 }
 
 /// Decompresses piece by piece: memory stays at one piece, whatever the whole expands to.
