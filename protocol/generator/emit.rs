@@ -360,6 +360,14 @@ fn write(
             );
         }
     }
+    if context.keeps_unknown_tags && context.flexible() != "true" {
+        let unknown = "flexible || self.unknown_tags.is_empty()";
+        let _ = writeln!(
+            out,
+            "        absent({unknown}, \"{}.unknown_tags\", version)?;",
+            part.name
+        );
+    }
     if !context.message.flexible.is_none() {
         write_tags(out, part, tagged, context)?;
     }

@@ -118,7 +118,10 @@ impl Type<'_> {
         Ok(match self.field.base.as_str() {
             _ if self.field.array => format!("r.array{or_null}(version, {flexible})?"),
             base @ ("string" | "bytes" | "records") => format!("r.{base}{or_null}({flexible})?"),
-            _ if is_struct(self.field) && self.nullable => "r.struct_or_null(version)?".to_owned(),
+            _ if is_struct(self.field) && self.nullable => match self.field.tag {
+                None => "r.struct_or_null(version)?".to_owned(),
+                Some(_) => "r.tagged_struct_or_null(version)?".to_owned(),
+            },
             base if is_struct(self.field) => format!("{base}::read(r, version)?"),
             base => format!(
                 "r.{}()?",
@@ -144,7 +147,10 @@ impl Type<'_> {
                 format!("w.{base}_or_null({this}.as_ref(), {flexible})?;")
             }
             ("bytes" | "records", ..) => format!("w.{base}(&{this}, {flexible})?;"),
-            (_, _, true) => format!("w.struct_or_null({this}.as_ref(), version)?;"),
+            (_, _, true) => match self.field.tag {
+                None => format!("w.struct_or_null({this}.as_ref(), version)?;"),
+                Some(_) => format!("w.tagged_struct_or_null({this}.as_ref(), version)?;"),
+            },
             _ => format!("{this}.write(w, version)?;"),
         })
     }

@@ -1,13 +1,15 @@
 //! A string that borrows from the frame it came in.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::str::Utf8Error;
 
 use bytes::Bytes;
 
 /// UTF-8 text in shared bytes: cloning and slicing out of a frame copies nothing. It keeps the whole frame alive.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Str(Bytes);
 
 impl Str {
@@ -31,6 +33,19 @@ impl Deref for Str {
 
     fn deref(&self) -> &str {
         self.as_str()
+    }
+}
+
+/// As `str`, so that a map with keys of this type can be asked with a `&str`.
+impl Hash for Str {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for Str {
+    fn borrow(&self) -> &str {
+        self
     }
 }
 
@@ -91,5 +106,28 @@ impl fmt::Display for Str {
 impl fmt::Debug for Str {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
+    use super::*;
+
+    #[test]
+    fn maps_are_asked_with_plain_text() {
+        let names = ["a", "b-é", ""];
+        let hashed: HashSet<Str> = names.iter().map(|&name| name.into()).collect();
+        let ordered: BTreeSet<Str> = names.iter().map(|&name| name.into()).collect();
+        for name in names {
+            assert!(hashed.contains(name) && ordered.contains(name), "{name:?}");
+        }
+        assert!(!hashed.contains("c") && !ordered.contains("c"));
+    }
+
+    #[test]
+    fn only_utf8_gets_in() {
+        assert!(Str::from_utf8(Bytes::from_static(b"\xff")).is_err());
     }
 }

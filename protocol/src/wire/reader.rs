@@ -254,6 +254,15 @@ impl Reader {
         }
     }
 
+    /// A nullable struct in a tagged field, where Kafka writes 0 for null and 1 otherwise.
+    pub fn tagged_struct_or_null<T: Struct>(&mut self, version: i16) -> Result<Option<T>> {
+        if self.unsigned_varint()? == 0 {
+            Ok(None)
+        } else {
+            T::read(self, version).map(Some)
+        }
+    }
+
     /// How many tagged fields follow; none in a version without them.
     pub fn tag_count(&mut self, flexible: bool) -> Result<u32> {
         if flexible {

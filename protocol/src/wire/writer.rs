@@ -310,6 +310,16 @@ impl Writer {
         Ok(())
     }
 
+    /// A nullable struct in a tagged field, where Kafka writes 0 for null and 1 otherwise.
+    pub fn tagged_struct_or_null<T: Struct>(
+        &mut self,
+        value: Option<&T>,
+        version: i16,
+    ) -> Result<()> {
+        self.unsigned_varint(value.is_some().into());
+        value.map_or(Ok(()), |value| value.write(self, version))
+    }
+
     /// How many tagged fields follow: those of `known` that are present, and `unknown`.
     pub fn tag_count(&mut self, known: &[bool], unknown: &[UnknownTag]) {
         let known = known.iter().filter(|&&present| present).count();
