@@ -268,6 +268,11 @@ impl ConfigKey {
         Ok(value)
     }
 
+    /// Whether `value` is what holds without setting the key.
+    pub fn is_default(&self, value: &Value) -> bool {
+        self.default_value().is_ok_and(|default| default == *value)
+    }
+
     fn default_value(&self) -> Result<Value, ConfigError> {
         match self.default {
             Default::Required => Err(ConfigError::Missing {

@@ -1,10 +1,14 @@
 //! `.properties` files and the definition tables of everything that can be configured.
 pub mod broker;
+mod broker_config;
+mod check;
 pub mod checks;
 pub mod client;
 pub mod connect;
 pub mod definition;
 pub mod group;
+pub mod layers;
+pub mod listeners;
 mod properties;
 mod resource_keys;
 #[cfg(test)]
@@ -13,6 +17,12 @@ pub mod topic;
 mod validator;
 pub mod value;
 
+pub use broker_config::{
+    BrokerConfig, FetchConfig, GroupConfig, LogManagerSettings, MetadataLogConfig, NetworkConfig,
+    TopicDefaults,
+};
+pub use check::{OverrideError, Report, apply_overrides, check};
+pub use checks::Voter;
 pub use definition::{ConfigDef, ConfigError, ConfigKey, Origin, Support, Values};
 pub use properties::{Properties, PropertiesError};
 pub use value::Value;

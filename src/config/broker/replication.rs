@@ -1,5 +1,5 @@
 //! Broker keys: replication and its topics.
-use crate::config::definition::{ConfigKey, boolean, int, long, string};
+use crate::config::definition::{ConfigKey, NO_TLS, boolean, int, long, string};
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[
@@ -21,7 +21,7 @@ pub(in crate::config) const KEYS: &[ConfigKey] = &[
     int("replica.socket.receive.buffer.bytes").default("65536").high().moot(),
     int("replica.socket.timeout.ms").default("30000").high().moot(),
     int("request.timeout.ms").default("30000").high().moot(),
-    string("security.inter.broker.protocol").default("PLAINTEXT").one_of(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]).active("Old way to choose the listener between brokers."),
+    string("security.inter.broker.protocol").default("PLAINTEXT").one_of(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]).refused(NO_TLS),
     boolean("unclean.leader.election.enable").default("false").high().cluster_wide().active("Whether a replica that lags may become leader."),
     long("unclean.leader.election.interval.ms").default("300000").at_least(1).internal().moot(),
 ];
