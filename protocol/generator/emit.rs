@@ -309,6 +309,10 @@ fn read_tags(out: &mut String, tagged: &[&Field], context: &Context) -> Result<(
         let _ = writeln!(out, "                {tag}{guard} => {{");
         let _ = writeln!(out, "                    {}", read_field(field, context)?);
         out.push_str("                    r.end()?;\n                }\n");
+        if !guard.is_empty() {
+            let refuse = "return Err(DecodeError::UnexpectedTag { tag })";
+            let _ = writeln!(out, "                {tag} => {refuse},");
+        }
     }
     if context.keeps_unknown_tags {
         out.push_str(
@@ -436,7 +440,7 @@ fn write_tags(
     for (index, field) in tagged.iter().enumerate() {
         let tag = field.tag.map(|(tag, _)| tag).unwrap_or_default();
         if context.keeps_unknown_tags && next < tag {
-            let _ = writeln!(out, "            w.unknown_tags({unknown}, {next}, {tag});");
+            let _ = writeln!(out, "            w.unknown_tags({unknown}, {next}..{tag});");
         }
         next = tag + 1;
         let _ = writeln!(out, "            if tagged[{index}] {{");
@@ -449,10 +453,7 @@ fn write_tags(
         out.push_str("                w.end_tag(start);\n            }\n");
     }
     if context.keeps_unknown_tags {
-        let _ = writeln!(
-            out,
-            "            w.unknown_tags({unknown}, {next}, u32::MAX);"
-        );
+        let _ = writeln!(out, "            w.unknown_tags({unknown}, {next}..);");
     }
     out.push_str("        }\n");
     Ok(())

@@ -1,58 +1,12 @@
 //! Samples of every message and version that Kafka's own classes wrote, with defaults and filled at random.
 
-#[allow(dead_code)] // Each test uses its part of it.
-mod registry;
+mod support;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use bytes::Bytes;
 use kafkars_protocol::wire::Reader;
-
-struct Sample {
-    name: String,
-    version: i16,
-    /// `None` if Kafka cannot write it in that version.
-    bytes: Option<Bytes>,
-    /// The first sample of a message and version has the defaults.
-    defaults: bool,
-}
-
-fn samples() -> Vec<Sample> {
-    let path = "../tests/fixtures/messages/samples.bin";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    let mut r = Reader::new(std::fs::read(path).unwrap());
-    let mut samples: Vec<Sample> = Vec::new();
-    while r.remaining() > 0 {
-        let length = r.i8().unwrap() as usize;
-        let name = String::from_utf8(r.slice(length).unwrap().to_vec()).unwrap();
-        let version = r.i16().unwrap();
-        let bytes = match r.i32().unwrap() {
-            -1 => None,
-            length => Some(r.slice(length as usize).unwrap()),
-        };
-        let last = samples.last();
-        let defaults = !last.is_some_and(|last| last.name == name && last.version == version);
-        samples.push(Sample {
-            name,
-            version,
-            bytes,
-            defaults,
-        });
-    }
-    samples
-}
-
-/// Java appends `Data` to the names of requests, responses and headers.
-fn entry(sample: &Sample) -> &'static registry::Entry {
-    let known = registry::ALL.iter().find(|entry| entry.name == sample.name);
-    known.unwrap_or_else(|| registry::find(sample.name.trim_end_matches("Data")))
-}
-
-/// Kafka's classes can also read and write the version of InitProducerId that is not stable yet.
-fn is_unstable(sample: &Sample) -> bool {
-    sample.name.starts_with("InitProducerId") && sample.version == 6
-}
+use support::registry;
+use support::samples::{entry, is_unstable, samples};
 
 #[test]
 fn samples_are_written_as_they_were_read() {
@@ -66,7 +20,7 @@ fn samples_are_written_as_they_were_read() {
         match (entry(&sample).recode)(&mut r, sample.version) {
             Err(why) => failures.push(format!("{name}: {why}: {bytes:02x?}")),
             Ok(recoded) => {
-                let again = recoded.encoded.map(|encoded| encoded.to_bytes());
+                let again = recoded.map(|encoded| encoded.to_bytes());
                 if again != Ok(Some(bytes.clone())) || r.remaining() > 0 {
                     failures.push(format!("{name}:\n  was {bytes:02x?}\n  now {again:02x?}"));
                 }

@@ -15,6 +15,8 @@ pub enum DecodeError {
     InvalidUtf8,
     #[error("null where the version does not allow it")]
     UnexpectedNull,
+    #[error("tag {tag} does not belong to this version")]
+    UnexpectedTag { tag: u32 },
     #[error("{left} bytes left behind the value")]
     TrailingBytes { left: usize },
     #[error("{message} has no version {version}")]

@@ -1,5 +1,7 @@
 //! Writing: one growing buffer, and notes of what else belongs where in it.
 
+use std::ops::RangeBounds;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{EncodeError, Item, MAX_STRING_LENGTH, Struct, UnknownTag};
@@ -347,12 +349,9 @@ impl Writer {
         }
     }
 
-    /// Those of `tags` whose numbers are in `from..to`, so that they stand in order between known ones.
-    pub fn unknown_tags(&mut self, tags: &[UnknownTag], from: u32, to: u32) {
-        for unknown in tags
-            .iter()
-            .filter(|unknown| (from..to).contains(&unknown.tag))
-        {
+    /// Those of `tags` whose numbers are in the range, so that they stand in order between known ones.
+    pub fn unknown_tags(&mut self, tags: &[UnknownTag], range: impl RangeBounds<u32>) {
+        for unknown in tags.iter().filter(|unknown| range.contains(&unknown.tag)) {
             self.unsigned_varint(unknown.tag);
             self.unsigned_varint(unknown.value.len() as u32);
             self.raw(&unknown.value);

@@ -1,6 +1,5 @@
 //! All messages, generated, with what the tests need of each.
 
-use bytes::Bytes;
 use kafkars_protocol::Message;
 use kafkars_protocol::wire::{DecodeError, EncodeError, Encoded, Reader, Writer};
 
@@ -10,19 +9,14 @@ pub struct Entry {
     pub key: Option<i16>,
     pub versions: (i16, i16),
     pub first_flexible: i16,
-    pub recode: fn(&mut Reader, i16) -> Result<Recoded, DecodeError>,
+    /// Reads the message and writes it again.
+    pub recode: fn(&mut Reader, i16) -> Result<Result<Encoded, EncodeError>, DecodeError>,
     pub default: fn(i16) -> Result<Encoded, EncodeError>,
-}
-
-/// A message that was read, and how it is written.
-pub struct Recoded {
-    pub debug: fn(&Bytes, i16) -> String,
-    pub encoded: Result<Encoded, EncodeError>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/registry.rs"));
 
-const fn entry<M: Message + std::fmt::Debug>(folder: &'static str, key: Option<i16>) -> Entry {
+const fn entry<M: Message>(folder: &'static str, key: Option<i16>) -> Entry {
     Entry {
         name: M::NAME,
         folder,
@@ -40,18 +34,11 @@ pub fn find(name: &str) -> &'static Entry {
         .unwrap_or_else(|| panic!("no message {name}"))
 }
 
-fn recode<M: Message + std::fmt::Debug>(
+fn recode<M: Message>(
     r: &mut Reader,
     version: i16,
-) -> Result<Recoded, DecodeError> {
-    let message = M::decode(r, version)?;
-    let debug = |bytes: &Bytes, version| {
-        format!("{:#?}", M::decode(&mut Reader::new(bytes.clone()), version))
-    };
-    Ok(Recoded {
-        debug,
-        encoded: encode(&message, version),
-    })
+) -> Result<Result<Encoded, EncodeError>, DecodeError> {
+    Ok(encode(&M::decode(r, version)?, version))
 }
 
 fn encode<M: Message>(message: &M, version: i16) -> Result<Encoded, EncodeError> {
