@@ -6,6 +6,7 @@ pub mod checks;
 pub mod client;
 pub mod connect;
 pub mod definition;
+pub mod describe;
 pub mod group;
 pub mod layers;
 pub mod listeners;
