@@ -1,7 +1,7 @@
 //! The settings of a node, typed, as the broker, the log store and the controller need them.
 use super::Properties;
-use super::checks::{Voter, parse_voter};
 use super::definition::{ConfigError, Values};
+use super::key_checks::{Voter, parse_voter};
 use super::listeners::Listeners;
 use std::path::PathBuf;
 

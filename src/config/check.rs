@@ -2,7 +2,7 @@
 use super::broker_config::BrokerConfig;
 use super::definition::{Support, Values};
 use super::layers::{broker_key, without_listener_prefix};
-use super::{ConfigKey, Properties, broker};
+use super::{ConfigDef, ConfigKey, Properties, broker};
 
 /// The outcome of [`check`]; each warning and each error is one line.
 #[derive(Debug)]
@@ -46,9 +46,12 @@ pub fn check(file: &Properties) -> Report {
     equate_node_and_broker_id(&mut file);
     let (values, errors) = broker::table().parse_all(&file);
     let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    errors.extend(refused(&file, &values));
-    warnings.extend(unknown(&file));
-    warnings.extend(without_effect(&file, &values));
+    errors.extend(refused(changed(&file, &values), &file));
+    let names = file.iter().map(|(name, _)| name);
+    warnings.extend(unknown(
+        names.filter(|name| broker_key(name).is_none()).collect(),
+    ));
+    warnings.extend(without_effect(changed(&file, &values), &file));
     let mut config = None;
     if errors.is_empty() {
         match BrokerConfig::resolve(file, values) {
@@ -155,11 +158,15 @@ fn changed<'a>(
     })
 }
 
-fn refused(file: &Properties, values: &Values) -> Vec<String> {
-    changed(file, values)
+/// Refusals among the keys that were changed.
+fn refused<'a>(
+    changed: impl Iterator<Item = (&'a str, &'static ConfigKey)>,
+    file: &Properties,
+) -> Vec<String> {
+    changed
         .filter_map(|(name, key)| match key.support {
             Support::Refused(reason) => Some(format!(
-                "{}: {reason}; remove it to start",
+                "{}: {reason}; remove it to go on",
                 shown(key, name, file)
             )),
             _ => None,
@@ -167,32 +174,75 @@ fn refused(file: &Properties, values: &Values) -> Vec<String> {
         .collect()
 }
 
-fn unknown(file: &Properties) -> Option<String> {
-    let names: Vec<&str> = file
-        .iter()
-        .map(|(name, _)| name)
-        .filter(|name| broker_key(name).is_none())
-        .collect();
-    (!names.is_empty()).then(|| {
-        let keys = if names.len() == 1 { "key" } else { "keys" };
+fn unknown(names: Vec<&str>) -> Option<String> {
+    let keys = if names.len() == 1 { "key" } else { "keys" };
+    let text = || {
         format!(
             "unknown configuration {keys}, ignored: {}",
             names.join(", ")
         )
-    })
+    };
+    (!names.is_empty()).then(text)
 }
 
-fn without_effect(file: &Properties, values: &Values) -> Option<String> {
-    let pairs: Vec<String> = changed(file, values)
+fn without_effect<'a>(
+    changed: impl Iterator<Item = (&'a str, &'static ConfigKey)>,
+    file: &Properties,
+) -> Option<String> {
+    let pairs: Vec<String> = changed
         .filter(|(_, key)| key.support == Support::NotYet)
         .map(|(name, key)| shown(key, name, file))
         .collect();
-    (!pairs.is_empty()).then(|| {
+    let text = || {
         format!(
             "known, but not acted on yet by this version: {}",
             pairs.join(", ")
         )
-    })
+    };
+    (!pairs.is_empty()).then(text)
+}
+
+/// The outcome of [`check_with`]; each warning and each error is one line.
+#[derive(Debug)]
+pub struct Checked {
+    /// To be used only without errors.
+    pub values: Values,
+    pub warnings: Vec<String>,
+    pub errors: Vec<String>,
+}
+
+/// Checks the properties of a client, worker or connector against its table. Keys that start with
+/// one of `pass_on` are for somebody else (`producer.`, `key.converter.`, …).
+pub fn check_with(def: &'static ConfigDef, properties: &Properties, pass_on: &[&str]) -> Checked {
+    let (values, errors) = def.parse_all(properties);
+    let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let changed = || {
+        properties.iter().filter_map(|(name, text)| {
+            let key = def.key(name)?;
+            let is_default = key.is_default(values.value(name)) || key.parse(text).is_err();
+            (!is_default).then_some((name, key))
+        })
+    };
+    errors.extend(refused(changed(), properties));
+    let is_unknown = |name: &&str| {
+        def.key(name).is_none() && !pass_on.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let unknown = unknown(
+        properties
+            .iter()
+            .map(|(name, _)| name)
+            .filter(is_unknown)
+            .collect(),
+    );
+    let warnings = unknown
+        .into_iter()
+        .chain(without_effect(changed(), properties))
+        .collect();
+    Checked {
+        values,
+        warnings,
+        errors,
+    }
 }
 
 #[cfg(test)]
@@ -383,5 +433,42 @@ mod tests {
         assert_eq!(file, Properties::parse("a=2=3\nb=4").unwrap());
         let error = apply_overrides(&mut file, &["a"]).unwrap_err();
         assert_eq!(error.to_string(), "Missing value for key a");
+    }
+
+    #[test]
+    fn clients_are_checked_against_their_table() {
+        let check = |text: &str| {
+            let base = "bootstrap.servers=a:1\nkey.converter=K\nvalue.converter=V\n\
+                        offset.storage.file.filename=f\n";
+            let properties = Properties::parse(&format!("{base}{text}")).unwrap();
+            check_with(
+                super::super::connect::standalone(),
+                &properties,
+                &["producer."],
+            )
+        };
+        let checked = check("producer.acks=1\nrest.extension.classes=A\nnonsense=1");
+        assert_eq!(checked.errors, [""; 0]);
+        assert_eq!(
+            checked.warnings,
+            [
+                "unknown configuration key, ignored: nonsense",
+                "known, but not acted on yet by this version: rest.extension.classes=A",
+            ]
+        );
+        let properties = Properties::parse("security.protocol=ssl\nretries=-1").unwrap();
+        assert_eq!(
+            check_with(super::super::client::admin(), &properties, &[]).errors,
+            [
+                "Invalid value -1 for configuration retries: Value must be at least 0",
+                "security.protocol=ssl: only the PLAINTEXT security protocol is built in yet; remove \
+             it to go on",
+            ]
+        );
+        let plaintext = Properties::parse("security.protocol=plaintext").unwrap();
+        assert_eq!(
+            check_with(super::super::client::admin(), &plaintext, &[]).errors,
+            [""; 0]
+        );
     }
 }

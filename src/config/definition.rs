@@ -270,7 +270,13 @@ impl ConfigKey {
 
     /// Whether `value` is what holds without setting the key.
     pub fn is_default(&self, value: &Value) -> bool {
-        self.default_value().is_ok_and(|default| default == *value)
+        let ignores_case = matches!(self.validator, Validator::OneOfIgnoreCase(_));
+        match (self.default_value(), value) {
+            (Ok(Value::String(default)), Value::String(text)) if ignores_case => {
+                default.eq_ignore_ascii_case(text)
+            }
+            (default, value) => default.is_ok_and(|default| default == *value),
+        }
     }
 
     fn default_value(&self) -> Result<Value, ConfigError> {

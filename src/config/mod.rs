@@ -2,12 +2,12 @@
 pub mod broker;
 mod broker_config;
 mod check;
-pub mod checks;
 pub mod client;
 pub mod connect;
 pub mod definition;
 pub mod describe;
 pub mod group;
+pub mod key_checks;
 pub mod layers;
 pub mod listeners;
 mod properties;
@@ -22,8 +22,8 @@ pub use broker_config::{
     BrokerConfig, FetchConfig, GroupConfig, LogManagerSettings, MetadataLogConfig, NetworkConfig,
     TopicDefaults,
 };
-pub use check::{OverrideError, Report, apply_overrides, check};
-pub use checks::Voter;
+pub use check::{Checked, OverrideError, Report, apply_overrides, check, check_with};
 pub use definition::{ConfigDef, ConfigError, ConfigKey, Origin, Support, Values};
+pub use key_checks::Voter;
 pub use properties::{Properties, PropertiesError};
 pub use value::Value;

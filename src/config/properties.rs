@@ -1,9 +1,9 @@
 //! Java `.properties` files: reading them as `java.util.Properties.load(InputStream)` does, and
 //! writing them as `store` does.
 //!
-//! Java reads the bytes as ISO-8859-1, so a UTF-8 file comes out garbled there. No key of Kafka has a
-//! value for which that is wanted, and files with UTF-8 in them (paths, topic names in comments) are
-//! common: bytes that are valid UTF-8 are taken as UTF-8, everything else as ISO-8859-1, as Java does.
+//! Java takes the bytes as ISO-8859-1, so what is not ASCII must be written as `\uXXXX`. Reading UTF-8
+//! here would be kinder, but would look for other directories and groups than Kafka did with the
+//! same file.
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -52,11 +52,11 @@ impl Properties {
         Ok(properties)
     }
 
-    /// As [`Properties::parse`], of bytes: UTF-8 if they are, ISO-8859-1 otherwise.
+    /// As [`Properties::parse`], of the bytes of a file: ISO-8859-1, as Java takes them.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, PropertiesError> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self::parse(text),
-            Err(_) => Self::parse(
+            Ok(text) if text.is_ascii() => Self::parse(text),
+            _ => Self::parse(
                 &bytes
                     .iter()
                     .map(|byte| char::from(*byte))
@@ -366,14 +366,18 @@ mod tests {
     }
 
     #[test]
-    fn takes_bytes_as_utf8_or_else_as_latin1() {
-        assert_eq!(
-            Properties::parse_bytes("a=é".as_bytes()).unwrap().get("a"),
-            Some("é")
-        );
+    fn takes_bytes_as_latin1_as_java_does() {
         assert_eq!(
             Properties::parse_bytes(b"a=\xe9").unwrap().get("a"),
             Some("é")
+        );
+        assert_eq!(
+            Properties::parse_bytes("a=é".as_bytes()).unwrap().get("a"),
+            Some("Ã©")
+        );
+        assert_eq!(
+            Properties::parse_bytes(b"a=b\\u00e9").unwrap().get("a"),
+            Some("bé")
         );
     }
 

@@ -1,7 +1,7 @@
 //! Keys of groups and of client metrics subscriptions, in the order in which Kafka's DescribeConfigs
 //! lists them, and the broker keys that can only be set while the broker runs.
-use crate::config::checks::SHARE_AUTO_OFFSET_RESET;
 use crate::config::definition::{ConfigKey, boolean, int, list, long, string};
+use crate::config::key_checks::SHARE_AUTO_OFFSET_RESET;
 
 #[rustfmt::skip]
 pub(in crate::config) const GROUP_KEYS: &[ConfigKey] = &[

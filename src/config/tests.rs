@@ -146,3 +146,77 @@ fn what_kafkars_acts_on_is_documented() {
         }
     }
 }
+
+fn shipped(file: &str) -> Properties {
+    Properties::load(format!("{}/config/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_shipped_server_properties_start_without_a_warning() {
+    let report = check(&shipped("server.properties"));
+    assert_eq!(report.errors, [""; 0]);
+    assert_eq!(report.warnings, [""; 0]);
+    let config = report.config.unwrap();
+    assert_eq!(
+        config.log_dirs,
+        [std::path::PathBuf::from("/tmp/kafka-logs")]
+    );
+    assert_eq!(
+        config.listeners.advertised[0].to_string(),
+        "PLAINTEXT://localhost:9092"
+    );
+}
+
+#[test]
+fn the_shipped_client_and_connect_files_hold_known_keys() {
+    let converter_settings = [
+        "key.converter.schemas.enable",
+        "value.converter.schemas.enable",
+    ];
+    for (file, tables) in [
+        (
+            "producer.properties",
+            [client::producer(), client::producer()],
+        ),
+        (
+            "consumer.properties",
+            [client::consumer(), client::consumer()],
+        ),
+        (
+            "connect-standalone.properties",
+            [connect::standalone(), connect::standalone()],
+        ),
+        (
+            "connect-file-source.properties",
+            [connect::source(), connect::file_source()],
+        ),
+        (
+            "connect-console-source.properties",
+            [connect::source(), connect::file_source()],
+        ),
+        (
+            "connect-file-sink.properties",
+            [connect::sink(), connect::file_sink()],
+        ),
+        (
+            "connect-console-sink.properties",
+            [connect::sink(), connect::file_sink()],
+        ),
+    ] {
+        let properties = shipped(file);
+        for (name, value) in properties.iter() {
+            if converter_settings.contains(&name) {
+                continue;
+            }
+            let key = tables.iter().find_map(|table| table.key(name));
+            let key = key.unwrap_or_else(|| panic!("{file}: {name} is unknown"));
+            key.parse(value)
+                .unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert_eq!(
+                key.support,
+                Support::Active,
+                "{file}: {name} is not acted on"
+            );
+        }
+    }
+}

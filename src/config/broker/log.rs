@@ -1,6 +1,6 @@
 //! Broker keys: topics and their logs.
-use crate::config::checks::GZIP_LEVEL;
 use crate::config::definition::{ConfigKey, boolean, class, double, int, list, long, string};
+use crate::config::key_checks::GZIP_LEVEL;
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[

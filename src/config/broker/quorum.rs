@@ -1,6 +1,6 @@
 //! Broker keys: roles, node id, the controller quorum and the metadata log.
-use crate::config::checks::{BOOTSTRAP_SERVERS, QUORUM_VOTERS};
 use crate::config::definition::{ConfigKey, boolean, int, list, long, string};
+use crate::config::key_checks::{BOOTSTRAP_SERVERS, QUORUM_VOTERS};
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[

@@ -1,6 +1,8 @@
 //! Consumer keys.
-use crate::config::checks::{AUTO_OFFSET_RESET, SHARE_ACKNOWLEDGEMENT_MODE, SHARE_ACQUIRE_MODE};
 use crate::config::definition::{ConfigKey, boolean, class, int, list, long, string};
+use crate::config::key_checks::{
+    AUTO_OFFSET_RESET, SHARE_ACKNOWLEDGEMENT_MODE, SHARE_ACQUIRE_MODE,
+};
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[

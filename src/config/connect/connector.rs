@@ -1,6 +1,8 @@
 //! Keys of connectors, and of the file connectors.
-use crate::config::checks::{CONNECTOR_NAME, PREDICATES, REGEX, TOPIC_CREATION_GROUPS, TRANSFORMS};
 use crate::config::definition::{ConfigKey, boolean, class, int, list, long, short, string};
+use crate::config::key_checks::{
+    CONNECTOR_NAME, PREDICATES, REGEX, TOPIC_CREATION_GROUPS, TRANSFORMS,
+};
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[

@@ -1,6 +1,6 @@
 //! Keys of distributed workers alone.
-use crate::config::checks::{CONNECT_PROTOCOL, PARTITIONS, REPLICATION_FACTOR};
 use crate::config::definition::{ConfigKey, int, list, long, short, string};
+use crate::config::key_checks::{CONNECT_PROTOCOL, PARTITIONS, REPLICATION_FACTOR};
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[

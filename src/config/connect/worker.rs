@@ -1,6 +1,6 @@
 //! Keys that standalone and distributed workers share.
-use crate::config::checks::{HTTP_HEADERS, REST_LISTENERS};
 use crate::config::definition::{ConfigKey, boolean, class, int, list, long, string};
+use crate::config::key_checks::{HTTP_HEADERS, REST_LISTENERS};
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[

@@ -1,6 +1,6 @@
 //! Topic keys, in the order in which Kafka's DescribeConfigs lists them.
-use crate::config::checks::{GZIP_LEVEL, THROTTLED_REPLICAS};
 use crate::config::definition::{ConfigKey, boolean, double, int, list, long, string};
+use crate::config::key_checks::{GZIP_LEVEL, THROTTLED_REPLICAS};
 
 #[rustfmt::skip]
 pub(in crate::config) const KEYS: &[ConfigKey] = &[
