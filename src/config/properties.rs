@@ -132,10 +132,10 @@ impl Properties {
     }
 
     /// The text that Java's `store` writes, without its date line: ASCII only, everything else
-    /// escaped. Each line of `comments` becomes a `#` line.
+    /// escaped. Each line of `comments` becomes a `#` line; Java puts its date there.
     pub fn to_text(&self, comments: &[&str]) -> String {
         let mut text = String::new();
-        for comment in comments.iter().flat_map(|comment| comment.lines()) {
+        for comment in comments.iter().flat_map(|comment| comment.split('\n')) {
             text.push('#');
             push_escaped(&mut text, comment, Part::Comment);
             text.push('\n');
@@ -176,25 +176,32 @@ fn is_blank(c: char) -> bool {
 /// number of its first line. Only `\n`, `\r` and `\r\n` end a line.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
-    let mut pending: Option<(usize, String)> = None;
-    for (number, natural) in natural_lines(text).into_iter().enumerate() {
-        let content = natural.trim_start_matches(is_blank);
-        let (first, mut line) = match pending.take() {
-            Some(open) => open,
-            None if content.is_empty() || content.starts_with(['#', '!']) => continue,
-            None => (number + 1, String::new()),
-        };
+    // As long as nothing has been joined, a line is not a continuation to Java.
+    let mut open = (0, String::new());
+    let natural = natural_lines(text);
+    let ends_in_line_end = text.ends_with(['\n', '\r']) && !text.ends_with("\r\n");
+    let last = natural.len() - if ends_in_line_end { 2 } else { 1 };
+    for (number, natural_line) in natural.iter().enumerate() {
+        let content = natural_line.trim_start_matches(is_blank);
+        if open.1.is_empty() {
+            if content.is_empty() || content.starts_with(['#', '!']) {
+                continue;
+            }
+            open.0 = number + 1;
+        }
         let backslashes = content.len() - content.trim_end_matches('\\').len();
-        if backslashes % 2 == 1 {
-            line.push_str(&content[..content.len() - 1]);
-            pending = Some((first, line));
-        } else {
-            line.push_str(content);
-            lines.push((first, line));
+        if backslashes % 2 == 0 {
+            open.1.push_str(content);
+            lines.push(std::mem::take(&mut open));
+            continue;
+        }
+        open.1.push_str(&content[..content.len() - 1]);
+        // A backslash at the very end of the file continues into nothing, but makes a line.
+        if number == last {
+            lines.push(std::mem::take(&mut open));
         }
     }
-    // A backslash at the very end of the file continues into nothing.
-    lines.extend(pending.filter(|(_, line)| !line.is_empty()));
+    lines.extend(Some(open).filter(|(_, line)| !line.is_empty()));
     lines
 }
 
@@ -397,8 +404,41 @@ mod tests {
             .collect();
         assert_eq!(
             properties.to_text(&["", "by é"]),
-            "#by \\u00E9\na\\ b=\\ x  y\nk\\=\\:\\#\\!=\\#\\!\\=\\:\\\\\\t\\n\\u00E9\n=\n"
+            "#\n#by \\u00E9\na\\ b=\\ x  y\nk\\=\\:\\#\\!=\\#\\!\\=\\:\\\\\\t\\n\\u00E9\n=\n"
         );
+    }
+
+    fn from_hex(text: &str) -> Vec<u8> {
+        (0..text.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn reads_odd_bytes_as_java_does() {
+        let fixture = include_str!("../../tests/fixtures/config/properties.tsv");
+        for line in fixture.lines().filter(|line| !line.starts_with('#')) {
+            let (bytes, expected) = line.split_once('\t').unwrap();
+            let found = match Properties::parse_bytes(&from_hex(bytes)) {
+                Err(_) => "malformed".to_owned(),
+                Ok(properties) => {
+                    let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect();
+                    let mut pairs: Vec<(String, String)> = properties
+                        .iter()
+                        .map(|(key, value)| (hex(key), hex(value)))
+                        .collect();
+                    pairs.sort();
+                    let pairs: Vec<String> = pairs
+                        .iter()
+                        .map(|(key, value)| format!("{key}={value}"))
+                        .collect();
+                    pairs.join(" ")
+                }
+            };
+            let text = String::from_utf8_lossy(&from_hex(bytes)).into_owned();
+            assert_eq!(found, expected, "of {text:?}");
+        }
     }
 
     proptest! {
