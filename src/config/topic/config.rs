@@ -1,4 +1,5 @@
 //! What the configuration of a topic comes to: its own settings over those of the broker.
+use super::super::Properties;
 use super::super::definition::{Origin, Values};
 use super::super::layers::DynamicConfig;
 use super::super::value::Value;
@@ -67,6 +68,13 @@ pub struct TopicConfig {
     pub remote_storage_enable: bool,
     pub remote_log_copy_disable: bool,
     pub remote_log_delete_on_disable: bool,
+}
+
+/// A topic without settings of its own on a broker that has none either.
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self::from_values(&table().parse_all(&Properties::new()).0)
+    }
 }
 
 impl TopicConfig {
@@ -148,7 +156,7 @@ impl TopicConfig {
 /// The values of every topic key. An override that does not parse is passed over: it was checked
 /// when it was set, so it comes from a version that allowed more.
 pub fn resolve_values(broker: &Values, overrides: &DynamicConfig) -> Values {
-    let (mut values, _) = table().parse_all(&Default::default());
+    let (mut values, _) = table().parse_all(&Properties::new());
     for (name, synonyms) in SYNONYMS {
         let Some(key) = table().key(name) else {
             continue;
@@ -185,7 +193,7 @@ fn scale(value: &Value, factor: i64, topic_key: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Properties, broker};
+    use super::super::super::broker;
     use super::*;
 
     fn resolve(file: &str, overrides: &[(&str, &str)]) -> TopicConfig {
@@ -200,6 +208,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_kafka() {
         let config = resolve("", &[]);
+        assert_eq!(config, TopicConfig::default());
         assert_eq!(config.segment_bytes, 1 << 30);
         assert_eq!(config.segment_ms, 7 * 24 * 3_600_000);
         assert_eq!(config.retention_ms, 7 * 24 * 3_600_000);
