@@ -1,1 +1,21 @@
-//! Pure state machines of the group coordinators, and the small runtime that persists what they return.
+//! Coordinators: pure state machines whose state is the records of an internal topic, and the driver that
+//! persists what they decide.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `shard.rs` | the trait every machine implements: requests in, records and answers out, replay |
+//! | `runtime.rs` | the driver: appends, replays, holds answers until they are committed, timers |
+//! | `load.rs` | replaying a partition from its first batch to its last |
+//! | `group/` | the group machine: classic groups, committed offsets, what records tell of other groups |
+//! | `groups.rs` | the group coordinator as the broker calls it: one async function per API |
+//!
+//! Only `runtime.rs` and `groups.rs` know tokio, locks, clocks and random numbers.
+pub mod group;
+pub mod groups;
+mod load;
+pub mod runtime;
+pub mod shard;
+
+pub use groups::{GroupCoordinator, RequestContext};
+pub use runtime::{Appended, PartitionLog};
+pub use shard::Now;

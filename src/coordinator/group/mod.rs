@@ -1,0 +1,45 @@
+//! The group machine: classic groups whole (KIP-394, KIP-345, KIP-814 …), committed offsets, and of consumer, share and
+//! streams groups what their records tell. Pure: time, ids and answers go through arguments and values.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `shard.rs` | the shard: requests, replies, dispatch, replay |
+//! | `record.rs` | the records of `__consumer_offsets` |
+//! | `stored.rs`, `offsets.rs` | the durable half: what the records add up to |
+//! | `classic.rs` | the live half of a classic group |
+//! | `rebalance.rs` | join phase, sync phase, deadlines |
+//! | `join.rs`, `membership.rs` | JoinGroup; SyncGroup, Heartbeat, LeaveGroup |
+//! | `commit.rs`, `fetch.rs` | offsets |
+//! | `admin.rs` | describe, list, delete, retention |
+//! | `invariants.rs` | what is always true |
+mod admin;
+mod classic;
+mod commit;
+mod config;
+mod fetch;
+mod invariants;
+mod join;
+mod membership;
+mod offsets;
+mod rebalance;
+mod record;
+mod shard;
+mod stored;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::GroupConfig;
+pub use record::{CommittedOffset, GroupRecord, GroupType};
+pub use shard::{Caller, GroupReply, GroupRequest, GroupShard};
+pub use stored::{Stored, StoredGroup};
+
+/// Responses for requests that did not get to a shard.
+pub(in crate::coordinator) mod response {
+    pub use super::admin::{delete_error, describe_error};
+    pub use super::commit::commit_error;
+    pub use super::fetch::{fetch_error, from_old_request, to_old_response};
+    pub use super::join::for_version;
+    pub use super::rebalance::{join_error, sync_error};
+}

@@ -1,0 +1,316 @@
+//! The records of `__consumer_offsets`: typed on one side, key and value bytes on the other.
+//!
+//! ```text
+//! key   = i16 type, fields of that type            value = i16 version, fields of that version; null: deleted
+//! 0, 1  offset commit (value 0-4)                  2  classic group (value 0-4)
+//! 3-8, 16  consumer groups (KIP-848)   10-15  share groups (KIP-932)   17, 19-23  streams groups (KIP-1071)
+//! ```
+//! Written: offset commits with value version 4 (1 if the client sent a retention time), classic groups with
+//! version 3, and tombstones, as Kafka 4.3 does. Of the other groups only what the group's type, state and members
+//! are made of is read; their records stay in the log as they are.
+use bytes::Bytes;
+
+use crate::coordinator::shard::EncodedRecord;
+use crate::protocol::records::group as schema;
+use crate::protocol::records::{decode_value, encode_key, encode_value};
+use crate::protocol::wire::{DecodeError, EncodeError, Reader};
+use crate::protocol::{Message, Uuid};
+
+pub use schema::GroupMetadataValue;
+pub use schema::group_metadata_value::MemberMetadata;
+
+const OFFSET_COMMIT_VERSION: i16 = 4;
+const OFFSET_COMMIT_WITH_EXPIRY_VERSION: i16 = 1;
+const GROUP_METADATA_VERSION: i16 = 3;
+
+const LEGACY_OFFSET_COMMIT: i16 = 0;
+const OFFSET_COMMIT: i16 = 1;
+const GROUP_METADATA: i16 = 2;
+
+/// The kind of a group, as `ListGroups` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupType {
+    Classic,
+    Consumer,
+    Share,
+    Streams,
+}
+
+impl GroupType {
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupType::Classic => "Classic",
+            GroupType::Consumer => "Consumer",
+            GroupType::Share => "Share",
+            GroupType::Streams => "Streams",
+        }
+    }
+}
+
+/// One committed offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedOffset {
+    pub offset: i64,
+    /// -1: unknown.
+    pub leader_epoch: i32,
+    pub metadata: String,
+    pub commit_timestamp_ms: i64,
+    /// Set by clients that say themselves how long to keep the offset (OffsetCommit 2-4).
+    pub expire_timestamp_ms: Option<i64>,
+    /// Zero: unknown.
+    pub topic_id: Uuid,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupRecord {
+    OffsetCommit {
+        group: String,
+        topic: String,
+        partition: i32,
+        value: Option<CommittedOffset>,
+    },
+    ClassicGroup {
+        group: String,
+        value: Option<GroupMetadataValue>,
+    },
+    Modern(ModernRecord),
+}
+
+/// A record of a consumer, share or streams group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModernRecord {
+    pub group_type: GroupType,
+    pub group: String,
+    /// The whole key; a tombstone for it is all that is ever written.
+    pub key: Bytes,
+    pub key_type: i16,
+    pub member_id: Option<String>,
+    /// `None`: deleted.
+    pub value: Option<ModernValue>,
+}
+
+/// What of a modern group's record is understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModernValue {
+    Group {
+        epoch: i32,
+        validated_topology_epoch: i32,
+    },
+    Member,
+    TargetAssignment {
+        epoch: i32,
+    },
+    CurrentAssignment {
+        member_epoch: i32,
+        is_stable: bool,
+    },
+    Topology {
+        epoch: i32,
+    },
+    /// It exists; nothing is asked of it.
+    Other,
+}
+
+impl GroupRecord {
+    pub fn offset_tombstone(group: &str, topic: &str, partition: i32) -> GroupRecord {
+        GroupRecord::OffsetCommit {
+            group: group.into(),
+            topic: topic.into(),
+            partition,
+            value: None,
+        }
+    }
+
+    pub fn classic_group_tombstone(group: &str) -> GroupRecord {
+        GroupRecord::ClassicGroup {
+            group: group.into(),
+            value: None,
+        }
+    }
+
+    /// `None`: a kind of record that is not known here.
+    pub fn decode(key: Bytes, value: Option<Bytes>) -> Result<Option<GroupRecord>, DecodeError> {
+        let mut reader = Reader::new(key.clone());
+        match reader.i16()? {
+            LEGACY_OFFSET_COMMIT | OFFSET_COMMIT => {
+                let key = schema::OffsetCommitKey::decode(&mut reader, 0)?;
+                let value = value.map(decode_offset_commit).transpose()?;
+                let schema::OffsetCommitKey {
+                    group,
+                    topic,
+                    partition,
+                } = key;
+                Ok(Some(GroupRecord::OffsetCommit {
+                    group,
+                    topic,
+                    partition,
+                    value,
+                }))
+            }
+            GROUP_METADATA => {
+                let group = schema::GroupMetadataKey::decode(&mut reader, 0)?.group;
+                let value = value.map(decode_value::<GroupMetadataValue>).transpose()?;
+                Ok(Some(GroupRecord::ClassicGroup { group, value }))
+            }
+            key_type => decode_modern(key_type, key, reader, value),
+        }
+    }
+
+    pub fn encode(&self) -> Result<EncodedRecord, EncodeError> {
+        match self {
+            GroupRecord::OffsetCommit {
+                group,
+                topic,
+                partition,
+                value,
+            } => {
+                let key = schema::OffsetCommitKey {
+                    group: group.clone(),
+                    topic: topic.clone(),
+                    partition: *partition,
+                };
+                let value = value.as_ref().map(encode_offset_commit).transpose()?;
+                Ok((encode_key(&key)?, value))
+            }
+            GroupRecord::ClassicGroup { group, value } => {
+                let key = schema::GroupMetadataKey {
+                    group: group.clone(),
+                };
+                let version = GROUP_METADATA_VERSION;
+                let value = value
+                    .as_ref()
+                    .map(|v| encode_value(v, version))
+                    .transpose()?;
+                Ok((encode_key(&key)?, value))
+            }
+            // Values of modern groups are read, never written: what is written here is a tombstone.
+            GroupRecord::Modern(record) => Ok((record.key.clone(), None)),
+        }
+    }
+}
+
+fn decode_offset_commit(value: Bytes) -> Result<CommittedOffset, DecodeError> {
+    let value: schema::OffsetCommitValue = decode_value(value)?;
+    Ok(CommittedOffset {
+        offset: value.offset,
+        leader_epoch: value.leader_epoch,
+        metadata: value.metadata,
+        commit_timestamp_ms: value.commit_timestamp,
+        expire_timestamp_ms: (value.expire_timestamp != -1).then_some(value.expire_timestamp),
+        topic_id: value.topic_id,
+    })
+}
+
+fn encode_offset_commit(offset: &CommittedOffset) -> Result<Bytes, EncodeError> {
+    let version = match offset.expire_timestamp_ms {
+        Some(_) => OFFSET_COMMIT_WITH_EXPIRY_VERSION,
+        None => OFFSET_COMMIT_VERSION,
+    };
+    let value = schema::OffsetCommitValue {
+        offset: offset.offset,
+        leader_epoch: offset.leader_epoch,
+        metadata: offset.metadata.clone(),
+        commit_timestamp: offset.commit_timestamp_ms,
+        expire_timestamp: offset.expire_timestamp_ms.unwrap_or(-1),
+        topic_id: offset.topic_id,
+        ..schema::OffsetCommitValue::default()
+    };
+    encode_value(&value, version)
+}
+
+/// Every modern key starts with the group; some go on with the member.
+fn decode_modern(
+    key_type: i16,
+    key: Bytes,
+    mut reader: Reader,
+    value: Option<Bytes>,
+) -> Result<Option<GroupRecord>, DecodeError> {
+    let (group_type, has_member) = match key_type {
+        3 | 4 | 6 | 16 => (GroupType::Consumer, false),
+        5 | 7 | 8 => (GroupType::Consumer, true),
+        11 | 12 | 15 => (GroupType::Share, false),
+        10 | 13 | 14 => (GroupType::Share, true),
+        17 | 20 | 23 => (GroupType::Streams, false),
+        19 | 21 | 22 => (GroupType::Streams, true),
+        _ => return Ok(None),
+    };
+    let group = reader.string(false)?;
+    let member_id = if has_member {
+        Some(reader.string(false)?)
+    } else {
+        None
+    };
+    let value = value
+        .map(|value| decode_modern_value(key_type, value))
+        .transpose()?;
+    let record = ModernRecord {
+        group_type,
+        group,
+        key,
+        key_type,
+        member_id,
+        value,
+    };
+    Ok(Some(GroupRecord::Modern(record)))
+}
+
+fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, DecodeError> {
+    /// As the member states are persisted.
+    const CONSUMER_STABLE: i8 = 0;
+    const STREAMS_STABLE: i8 = 1;
+    Ok(match key_type {
+        3 => group_epoch(decode_value::<schema::ConsumerGroupMetadataValue>(value)?.epoch),
+        11 => group_epoch(decode_value::<schema::ShareGroupMetadataValue>(value)?.epoch),
+        17 => {
+            let value: schema::StreamsGroupMetadataValue = decode_value(value)?;
+            ModernValue::Group {
+                epoch: value.epoch,
+                validated_topology_epoch: value.validated_topology_epoch,
+            }
+        }
+        5 | 10 | 19 => ModernValue::Member,
+        6 => {
+            let value: schema::ConsumerGroupTargetAssignmentMetadataValue = decode_value(value)?;
+            ModernValue::TargetAssignment {
+                epoch: value.assignment_epoch,
+            }
+        }
+        20 => {
+            let value: schema::StreamsGroupTargetAssignmentMetadataValue = decode_value(value)?;
+            ModernValue::TargetAssignment {
+                epoch: value.assignment_epoch,
+            }
+        }
+        8 => {
+            let value: schema::ConsumerGroupCurrentMemberAssignmentValue = decode_value(value)?;
+            ModernValue::CurrentAssignment {
+                member_epoch: value.member_epoch,
+                is_stable: value.state == CONSUMER_STABLE,
+            }
+        }
+        22 => {
+            let value: schema::StreamsGroupCurrentMemberAssignmentValue = decode_value(value)?;
+            ModernValue::CurrentAssignment {
+                member_epoch: value.member_epoch,
+                is_stable: value.state == STREAMS_STABLE,
+            }
+        }
+        23 => {
+            let value: schema::StreamsGroupTopologyValue = decode_value(value)?;
+            ModernValue::Topology { epoch: value.epoch }
+        }
+        _ => ModernValue::Other,
+    })
+}
+
+fn group_epoch(epoch: i32) -> ModernValue {
+    ModernValue::Group {
+        epoch,
+        validated_topology_epoch: -1,
+    }
+}
+
+/// A copy that does not keep the frame it came in alive.
+pub(super) fn detached(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}

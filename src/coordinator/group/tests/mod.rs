@@ -1,0 +1,10 @@
+//! Sequences of requests against one shard: a mock clock, and a log in memory that a second shard replays after
+//! every step and must agree with.
+mod context;
+mod fixture;
+mod offsets;
+mod old_versions;
+mod others;
+mod random;
+mod rebalance;
+mod static_members;
