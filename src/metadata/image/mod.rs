@@ -24,7 +24,9 @@ pub use features::FeaturesImage;
 pub use quotas::{QuotaEntity, QuotasImage};
 pub use scram::ScramImage;
 pub use tokens::TokensImage;
-pub use topics::{NO_LEADER, PartitionImage, RecoveryState, TopicImage, TopicsImage};
+pub use topics::{
+    NO_LEADER, NO_LEADER_CHANGE, PartitionImage, RecoveryState, TopicImage, TopicsImage,
+};
 pub use write::{broker_record, feature_level};
 
 use super::MetadataRecord;
