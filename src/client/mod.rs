@@ -6,6 +6,7 @@ pub mod connection;
 pub mod errors;
 pub mod metadata;
 pub mod outage;
+pub mod producer;
 
 pub use cluster::Client;
 pub use config::ClientConfig;

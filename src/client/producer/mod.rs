@@ -1,0 +1,217 @@
+//! The producer: records go straight into the batch of their partition, batches go to the
+//! leaders, outcomes come back by batch.
+//!
+//! ```no_run
+//! use kafkars::client::producer::{Producer, ProducerConfig, Record};
+//! use kafkars::config::Properties;
+//!
+//! # async fn example() -> kafkars::client::Result<()> {
+//! let mut properties = Properties::new();
+//! properties.set("bootstrap.servers", "localhost:9092");
+//! let producer = Producer::new(ProducerConfig::from_properties(&properties)?);
+//!
+//! // One record, and where it went:
+//! let sent = producer.send("events", &Record::value(b"hello").with_key(b"k")).await?;
+//! println!("partition {} offset {}", sent.partition, sent.offset);
+//!
+//! // Many records: the handle of the topic spares a look-up for each.
+//! let topic = producer.topic("events").await?;
+//! for line in ["a", "b", "c"] {
+//!     producer.append(&topic, &Record::value(line.as_bytes())).await?;
+//! }
+//! producer.flush().await;
+//! producer.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Order: records of one partition are stored in the order in which they were appended, retries
+//! included (without idempotence: with one request in flight). Idempotence is on by default.
+mod accumulator;
+mod answers;
+mod lane;
+mod memory;
+mod partitioner;
+mod record;
+mod requests;
+mod sealed;
+mod sender;
+mod topics;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use accumulator::Topic;
+pub use partitioner::{murmur2, partition_for_key};
+pub use record::{BatchOutcome, Delivery, OutcomeHandler, Record, RecordMetadata, TryAppendError};
+
+use super::cluster::Client;
+pub use super::config::{Acks, Partitioning, ProducerConfig};
+use super::errors::{ClientError, Result};
+use accumulator::Accumulator;
+use topics::Topics;
+
+/// A producer; share it by reference or in an `Arc`.
+pub struct Producer {
+    client: Client,
+    accumulator: Arc<Accumulator>,
+    topics: Arc<Topics>,
+    closing: CancellationToken,
+    closed: AtomicBool,
+    sender: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Producer {
+    /// Starts a producer. Must be called inside a tokio runtime.
+    pub fn new(config: ProducerConfig) -> Self {
+        Self::start(config, None)
+    }
+
+    /// As [`Producer::new`]; `handler` is told of every batch's end.
+    pub fn with_handler(config: ProducerConfig, handler: OutcomeHandler) -> Self {
+        Self::start(config, Some(handler))
+    }
+
+    fn start(config: ProducerConfig, handler: Option<OutcomeHandler>) -> Self {
+        let client = Client::new(config.client.clone());
+        let accumulator = Arc::new(Accumulator::new(config));
+        let topics = Arc::new(Topics::default());
+        let closing = CancellationToken::new();
+        let sender =
+            sender::Sender::new(client.clone(), accumulator.clone(), topics.clone(), handler);
+        let sender = tokio::spawn(sender.run(closing.clone()));
+        Self {
+            client,
+            accumulator,
+            topics,
+            closing,
+            closed: AtomicBool::new(false),
+            sender: Mutex::new(Some(sender)),
+        }
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The handle of a topic. The first time it waits for the topic's metadata, at most
+    /// `max.block.ms`; brokers that create topics on their own do it now.
+    pub async fn topic(&self, name: &str) -> Result<Topic> {
+        self.topics.get(&self.client, &self.accumulator, name).await
+    }
+
+    /// Appends a record without waiting; returns its partition. The bytes are copied.
+    pub fn try_append(&self, topic: &Topic, record: &Record<'_>) -> Result<i32, TryAppendError> {
+        self.try_place(topic, record, None)
+    }
+
+    /// Appends a record; returns its partition. Waits while `buffer.memory` is in use, at most
+    /// `max.block.ms`. Acknowledgement comes later: to the handler, or by [`Producer::flush`].
+    pub async fn append(&self, topic: &Topic, record: &Record<'_>) -> Result<i32> {
+        match self.try_place(topic, record, None) {
+            Ok(partition) => Ok(partition),
+            Err(reason) => self.place(topic, record, reason, None).await,
+        }
+    }
+
+    /// Appends a record and returns a handle to its fate.
+    pub async fn enqueue(&self, topic: &Topic, record: &Record<'_>) -> Result<Delivery> {
+        let mut delivery = None;
+        if let Err(reason) = self.try_place(topic, record, Some(&mut delivery)) {
+            self.place(topic, record, reason, Some(&mut delivery))
+                .await?;
+        }
+        delivery.ok_or(ClientError::Closed)
+    }
+
+    /// Sends one record and waits for its acknowledgement. For many records in a row,
+    /// [`Producer::append`] or [`Producer::enqueue`] let batches fill.
+    pub async fn send(&self, topic: &str, record: &Record<'_>) -> Result<RecordMetadata> {
+        let topic = self.topic(topic).await?;
+        self.enqueue(&topic, record).await?.wait().await
+    }
+
+    fn try_place(
+        &self,
+        topic: &Topic,
+        record: &Record<'_>,
+        delivery: Option<&mut Option<Delivery>>,
+    ) -> Result<i32, TryAppendError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(TryAppendError::Failed(ClientError::Closed));
+        }
+        self.accumulator.try_append(&topic.state, record, delivery)
+    }
+
+    /// Waits for what `reason` says is missing, and tries again.
+    async fn place(
+        &self,
+        topic: &Topic,
+        record: &Record<'_>,
+        mut reason: TryAppendError,
+        mut delivery: Option<&mut Option<Delivery>>,
+    ) -> Result<i32> {
+        let deadline = Instant::now() + self.accumulator.config.block_max;
+        loop {
+            match reason {
+                TryAppendError::Failed(error) => return Err(error),
+                TryAppendError::Full { bytes } => {
+                    let wake = || self.accumulator.wake.notify_one();
+                    tokio::select! {
+                        freed = self.accumulator.memory.wait(bytes, deadline, wake) => freed?,
+                        () = self.closing.cancelled() => return Err(ClientError::Closed),
+                    }
+                }
+                TryAppendError::UnknownPartition(partition) => {
+                    let topics = &self.topics;
+                    topics
+                        .wait_for_partition(&self.client, &self.accumulator, topic, partition)
+                        .await?;
+                }
+            }
+            match self.try_place(topic, record, delivery.as_deref_mut()) {
+                Ok(partition) => return Ok(partition),
+                Err(again) => reason = again,
+            }
+        }
+    }
+
+    /// Sends what was appended so far without lingering and waits for all its outcomes, which may
+    /// take `delivery.timeout.ms`.
+    pub async fn flush(&self) {
+        self.accumulator.flush().await;
+    }
+
+    /// Takes nothing more, waits until everything has its outcome, and ends the tasks.
+    pub async fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.accumulator.flush_all();
+        self.closing.cancel();
+        let sender = self.sender.lock().take();
+        if let Some(sender) = sender
+            && let Err(failure) = sender.await
+        {
+            tracing::error!("the producer's task failed: {failure}");
+        }
+        self.client.close().await;
+    }
+
+    /// Ends at once: what is not acknowledged fails with [`ClientError::Closed`].
+    pub async fn abort(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.client.cancelled().cancel();
+        self.close().await;
+    }
+}
+
+impl Drop for Producer {
+    /// Without [`Producer::close`], what is not acknowledged is given up.
+    fn drop(&mut self) {
+        self.client.cancelled().cancel();
+    }
+}
