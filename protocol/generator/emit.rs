@@ -126,7 +126,8 @@ impl Context<'_> {
         }
     }
 
-    /// The condition under which null is allowed, if it is allowed in some versions of the field only.
+    /// The condition under which null is allowed, if it is allowed in some versions of the field
+    /// only.
     fn null_condition(&self, field: &Field) -> Option<String> {
         let (low, high) = self.versions;
         let versions = field.versions.intersect(Versions(Some((low, high))));
@@ -160,7 +161,7 @@ fn declaration(out: &mut String, part: &Struct, context: &Context) -> Result<(),
     Ok(())
 }
 
-/// In which versions the field is there, in words.
+/// In which versions the field is there, and what else its definition says, in words.
 fn summary(field: &Field) -> String {
     let spell = |versions: Versions| match versions.0 {
         None => "no version".to_owned(),
@@ -174,6 +175,9 @@ fn summary(field: &Field) -> String {
     }
     if !field.nullable.is_none() && field.nullable != field.versions {
         let _ = write!(text, ", nullable in {}", spell(field.nullable));
+    }
+    if let Some(default) = &field.default {
+        let _ = write!(text, ", default {default}");
     }
     if field.ignorable {
         text.push_str(", ignorable");
@@ -216,7 +220,8 @@ fn codec(out: &mut String, part: &Struct, context: &Context) -> Result<(), Strin
     Ok(())
 }
 
-/// Fields that are tagged in some of their versions only do not exist, and the generator does not provide for them.
+/// Fields that are tagged in some of their versions only do not exist, and the generator does not
+/// provide for them.
 fn check_tags(tagged: &[&Field], context: &Context) -> Result<(), String> {
     for field in tagged {
         let partly = field

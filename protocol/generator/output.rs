@@ -1,4 +1,5 @@
-//! The generated files: one per folder of definitions, the facts of the APIs, and a registry for the tests.
+//! The generated files: one per folder of definitions, the facts of the APIs, and a registry for
+//! the tests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,7 +12,8 @@ use crate::{emit, names};
 /// All definitions of one folder, in the order of their names.
 type Folders = BTreeMap<String, Vec<Definition>>;
 
-/// Reads the definitions under `source` and writes `FOLDER.rs`, `apis.rs` and `registry.rs` to `target`.
+/// Reads the definitions under `source` and writes `FOLDER.rs`, `apis.rs` and `registry.rs` to
+/// `target`.
 pub fn generate(source: &Path, target: &Path) -> Result<(), String> {
     let folders = load(source)?;
     let unstable = unstable_keys(&folders);
@@ -102,7 +104,8 @@ fn register(registry: &mut String, folder: &str, message: &Definition) {
     );
 }
 
-/// What the definitions say of each API: key, name, stable versions, first flexible version, listeners.
+/// What the definitions say of each API: key, name, stable versions, first flexible version,
+/// listeners.
 fn apis(folders: &Folders, unstable: &[i16]) -> String {
     let mut rows = BTreeMap::new();
     let requests = folders

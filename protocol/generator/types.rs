@@ -69,8 +69,8 @@ impl Type<'_> {
         })
     }
 
-    /// As Kafka has it, a nullable field is empty by default, not null, unless its definition says so. Records are
-    /// the exception.
+    /// As Kafka has it, a nullable field is empty by default, not null, unless its definition says
+    /// so. Records are the exception.
     pub fn default_value(&self) -> Result<String, String> {
         let given = self.field.default.as_deref();
         let records = self.field.base == "records";

@@ -62,8 +62,8 @@ macro_rules! api_keys {
     };
 }
 
-// Key, name, and the versions that a genuine 4.3.1 node offers in ApiVersions on its broker and its controller
-// listener; "-" where it does not offer the API. Two rows differ from the definitions:
+// Key, name, and the versions that a genuine 4.3.1 node offers in ApiVersions on its broker and its
+// controller listener; "-" where it does not offer the API. Two rows differ from the definitions:
 // - Produce is offered from 0 though 3 is the first version there is: librdkafka wants to see 0.
 // - Telemetry (71, 72) is offered only by a node with a metrics reporter that receives it.
 api_keys! {
@@ -188,8 +188,8 @@ impl ApiKey {
         if self.is_flexible(version) { 2 } else { 1 }
     }
 
-    /// ApiVersions always has version 0, so that a client which asked with a version that the broker does not have can
-    /// read the answer.
+    /// ApiVersions always has version 0, so that a client which asked with a version that the
+    /// broker does not have can read the answer.
     pub fn response_header_version(self, version: i16) -> i16 {
         let compact = self.is_flexible(version) && self != ApiKey::ApiVersions;
         if compact { 1 } else { 0 }

@@ -50,7 +50,8 @@ impl ErrorCode {
         self.facts().0
     }
 
-    /// The simple name of the Java exception, such as `TopicExistsException`; empty for [`ErrorCode::None`].
+    /// The simple name of the Java exception, such as `TopicExistsException`; empty for
+    /// [`ErrorCode::None`].
     pub const fn exception(self) -> &'static str {
         self.facts().1
     }

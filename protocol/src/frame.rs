@@ -1,8 +1,8 @@
 //! Whole frames: four bytes of length, a header, a message.
 //!
 //! ```text
-//! length i32 │ request header v1/v2: api key i16, version i16, correlation id i32, client id, [tags] │ request
-//! length i32 │ response header v0/v1: correlation id i32, [tags]                                     │ response
+//! length i32 │ header: api key i16, version i16, correlation id i32, client id, [tags] │ request
+//! length i32 │ header: correlation id i32, [tags]                                      │ response
 //! ```
 
 use bytes::Bytes;
@@ -11,7 +11,8 @@ use crate::header::{RequestHeader, ResponseHeader};
 use crate::wire::{DecodeError, EncodeError, Encoded, Reader, Writer};
 use crate::{ApiKey, Message, Request, Response};
 
-/// A request with its length in front. The header's key and version are filled in from `R` and `version`.
+/// A request with its length in front. The header's key and version are filled in from `R` and
+/// `version`.
 pub fn encode_request<R: Request>(
     header: &RequestHeader,
     request: &R,
@@ -43,8 +44,9 @@ pub fn encode_response<R: Response>(
     w.finish_frame()
 }
 
-/// Reads a request's header; `r` starts behind the length and then stands at the request. The version may be one that we
-/// do not have: ApiVersions answers that, anything else closes the connection.
+/// Reads a request's header; `r` starts behind the length and then stands at the request. The
+/// version may be one that we do not have: ApiVersions answers that, anything else closes the
+/// connection.
 pub fn decode_request_header(r: &mut Reader) -> Result<RequestHeader, DecodeError> {
     let mut peek = r.clone();
     let (key, version) = (peek.i16()?, peek.i16()?);

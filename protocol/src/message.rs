@@ -12,7 +12,8 @@ pub trait Message: Struct + Default {
     const MIN_VERSION: i16;
     /// The highest stable version; Kafka may have defined another one that is not stable yet.
     const MAX_VERSION: i16;
-    /// From this version on the encoding is the compact one with tagged fields; [`i16::MAX`] if never.
+    /// From this version on the encoding is the compact one with tagged fields; [`i16::MAX`] if
+    /// never.
     const FIRST_FLEXIBLE: i16;
 
     /// Reads the message and leaves what follows it.
@@ -51,12 +52,14 @@ pub trait Response: Message {
     const KEY: ApiKey;
 }
 
-/// A record that Kafka stores. The key says which record of its log it is; records of different logs share numbers.
+/// A record that Kafka stores. The key says which record of its log it is; records of different
+/// logs share numbers.
 pub trait Record: Message {
     const KEY: i16;
 }
 
-/// A field of type `records`: encoded batches, or a hole of known size that the sender fills, such as with sendfile.
+/// A field of type `records`: encoded batches, or a hole of known size that the sender fills, such
+/// as with sendfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Records {
     Bytes(Bytes),

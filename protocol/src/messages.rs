@@ -1,4 +1,5 @@
-//! Requests, responses and the consumer protocol's messages: one module each, with its nested structs.
+//! Requests, responses and the consumer protocol's messages: one module each, with its nested
+//! structs.
 
 #![allow(unused_imports, unused_variables, unused_mut, clippy::all)]
 

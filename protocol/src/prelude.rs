@@ -1,4 +1,5 @@
-//! What generated modules use. They import it by glob, so a struct of theirs may have any of these names.
+//! What generated modules use. They import it by glob, so a struct of theirs may have any of these
+//! names.
 
 pub use bytes::Bytes;
 

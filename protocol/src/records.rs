@@ -1,4 +1,5 @@
-//! What Kafka persists: metadata records, the coordinators' keys and values, control records, small files.
+//! What Kafka persists: metadata records, the coordinators' keys and values, control records, small
+//! files.
 
 use bytes::Bytes;
 
@@ -38,11 +39,14 @@ macro_rules! coordinator_records {
                 }
             }
 
-            /// [`DecodeError::UnknownRecordType`] for a record of a later release: Kafka keeps and ignores it.
+            /// [`DecodeError::UnknownRecordType`] for a record of a later release: Kafka keeps and
+            /// ignores it.
             pub fn decode(bytes: impl Into<Bytes>) -> Result<$key, DecodeError> {
                 let mut r = Reader::new(bytes);
                 match r.i16()? {
-                    $(<$key_type as Record>::KEY => <$key_type>::decode(&mut r, 0).map($key::$name),)*
+                    $(<$key_type as Record>::KEY => {
+                        <$key_type>::decode(&mut r, <$key_type>::MIN_VERSION).map($key::$name)
+                    })*
                     other => Err(DecodeError::UnknownRecordType(other)),
                 }
             }

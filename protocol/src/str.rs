@@ -8,7 +8,8 @@ use std::str::Utf8Error;
 
 use bytes::Bytes;
 
-/// UTF-8 text in shared bytes: cloning and slicing out of a frame copies nothing. It keeps the whole frame alive.
+/// UTF-8 text in shared bytes: cloning and slicing out of a frame copies nothing. It keeps the
+/// whole frame alive.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Str(Bytes);
 
@@ -23,7 +24,8 @@ impl Str {
     }
 
     pub fn as_str(&self) -> &str {
-        // Checked when the value was made; `unsafe` is forbidden, so the check is paid again. Names are short.
+        // Checked when the value was made; `unsafe` is forbidden, so the check is paid again. Names
+        // are short.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

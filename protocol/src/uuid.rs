@@ -36,8 +36,8 @@ impl Uuid {
         u128::from_be_bytes(self.0)
     }
 
-    /// An id of version 4 from random bits. Its text never starts with `-`, so that it can be an argument of a tool;
-    /// the version bits keep it apart from the reserved ids.
+    /// An id of version 4 from random bits. Its text never starts with `-`, so that it can be an
+    /// argument of a tool; the version bits keep it apart from the reserved ids.
     pub fn from_random(bits: u128) -> Uuid {
         let mut bytes = bits.to_be_bytes();
         bytes[6] = bytes[6] & 0x0f | 0x40;

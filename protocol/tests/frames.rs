@@ -1,4 +1,5 @@
-//! Frames recorded between genuine clients and brokers: each is read, and written again to the same bytes.
+//! Frames recorded between genuine clients and brokers: each is read, and written again to the same
+//! bytes.
 
 mod support;
 

@@ -1,7 +1,8 @@
-//! Bytes from outside: whatever they are, reading them ends in a message or an error, and never in a panic.
+//! Bytes from outside: whatever they are, reading them ends in a message or an error, and never in
+//! a panic.
 //!
-//! A slice of this runs with all tests; `KAFKARS_FUZZ_SECONDS=600 cargo test -p kafkars-protocol --test fuzz` runs it for that
-//! long, from seeds of its own.
+//! A slice of this runs with all tests; `KAFKARS_FUZZ_SECONDS=600 cargo test -p kafkars-protocol
+//! --test fuzz` runs it for that long, from seeds of its own.
 
 mod support;
 

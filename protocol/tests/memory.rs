@@ -7,8 +7,10 @@ use support::registry::{ALL, Entry};
 
 const FRAME_BYTES: usize = 64 * 1024;
 
-/// Every message reads frames that announce as many elements as there are bytes left, each element as small as it can be: all
-/// nulls, or all empty. The number stands at each of the first places in turn, to be found by whichever array comes first.
+/// Every message reads frames that announce as many elements as there are bytes left, each element
+/// as small as it can be: all nulls, or all empty (60 times its size in memory is what the worst of
+/// them took). The number stands at each of the first places in turn, to be found by whichever
+/// array comes first.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_stays_in_proportion_to_the_frame() {

@@ -1,4 +1,5 @@
-//! Samples of every message and version that Kafka's own classes wrote, with defaults and filled at random.
+//! Samples of every message and version that Kafka's own classes wrote, with defaults and filled at
+//! random.
 
 mod support;
 

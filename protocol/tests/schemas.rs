@@ -1,4 +1,5 @@
-//! Our definitions say what Kafka's schemas say: the archive of them is read here on its own, and compared fact by fact.
+//! Our definitions say what Kafka's schemas say: the archive of them is read here on its own, and
+//! compared fact by fact.
 
 #[allow(dead_code)] // The generator uses the rest.
 #[path = "../generator/definition.rs"]

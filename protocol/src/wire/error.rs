@@ -1,6 +1,7 @@
 //! What can be wrong with bytes that came in, and with a message that is to go out.
 
-/// The bytes are not a message of that version. A connection that sent them is closed, as Kafka does.
+/// The bytes are not a message of that version. A connection that sent them is closed, as Kafka
+/// does.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("{needed} bytes needed, {left} left")]

@@ -1,4 +1,5 @@
-//! Kafka's primitive types on the wire: [`Reader`], [`Writer`], and the traits that generated structs have.
+//! Kafka's primitive types on the wire: [`Reader`], [`Writer`], and the traits that generated
+//! structs have.
 
 mod error;
 mod reader;

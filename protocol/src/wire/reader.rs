@@ -219,8 +219,9 @@ impl Reader {
         self.bytes(flexible).map(Records::Bytes)
     }
 
-    /// Memory is taken for no more elements than the bytes left could fill in memory, and grows as elements arrive:
-    /// a small frame that announces many elements costs little, whatever the size of one.
+    /// Memory is taken for no more elements than the bytes left could fill in memory, and grows as
+    /// elements arrive: a small frame that announces many elements costs little, whatever the size
+    /// of one.
     pub fn array_or_null<T: Item>(
         &mut self,
         version: i16,

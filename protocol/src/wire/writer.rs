@@ -12,8 +12,8 @@ type Result<T> = std::result::Result<T, EncodeError>;
 /// From this size on, bytes are inserted by reference instead of being copied.
 pub const INSERT_FROM: usize = 4096;
 
-/// Builds a frame or a record. Large [`Bytes`] and [`Records::External`] are not copied into the buffer:
-/// they become [`Insert`]s of the result.
+/// Builds a frame or a record. Large [`Bytes`] and [`Records::External`] are not copied into the
+/// buffer: they become [`Insert`]s of the result.
 #[derive(Debug, Default)]
 pub struct Writer {
     buf: BytesMut,
@@ -349,7 +349,8 @@ impl Writer {
         }
     }
 
-    /// Those of `tags` whose numbers are in the range, so that they stand in order between known ones.
+    /// Those of `tags` whose numbers are in the range, so that they stand in order between known
+    /// ones.
     pub fn unknown_tags(&mut self, tags: &[UnknownTag], range: impl RangeBounds<u32>) {
         for unknown in tags.iter().filter(|unknown| range.contains(&unknown.tag)) {
             self.unsigned_varint(unknown.tag);

@@ -3,6 +3,9 @@
 use kafkars_protocol::Message;
 use kafkars_protocol::wire::{DecodeError, EncodeError, Encoded, Reader, Writer};
 
+/// Why a message could not be read, or why it could not be written again, or how it was.
+pub type Recoded = Result<Result<Encoded, EncodeError>, DecodeError>;
+
 pub struct Entry {
     pub name: &'static str,
     pub folder: &'static str,
@@ -10,7 +13,7 @@ pub struct Entry {
     pub versions: (i16, i16),
     pub first_flexible: i16,
     /// Reads the message and writes it again.
-    pub recode: fn(&mut Reader, i16) -> Result<Result<Encoded, EncodeError>, DecodeError>,
+    pub recode: fn(&mut Reader, i16) -> Recoded,
     pub default: fn(i16) -> Result<Encoded, EncodeError>,
 }
 
@@ -34,10 +37,7 @@ pub fn find(name: &str) -> &'static Entry {
         .unwrap_or_else(|| panic!("no message {name}"))
 }
 
-fn recode<M: Message>(
-    r: &mut Reader,
-    version: i16,
-) -> Result<Result<Encoded, EncodeError>, DecodeError> {
+fn recode<M: Message>(r: &mut Reader, version: i16) -> Recoded {
     Ok(encode(&M::decode(r, version)?, version))
 }
 
