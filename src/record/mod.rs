@@ -17,6 +17,7 @@ mod attributes;
 mod batch;
 mod builder;
 pub mod codec;
+pub mod control;
 mod error;
 pub mod legacy;
 mod recompress;

@@ -109,7 +109,7 @@ pub struct Decoder<'a> {
 
 enum State<'a> {
     Plain(&'a [u8]),
-    Gzip(gzip::Decoder<'a>),
+    Gzip(Box<gzip::Decoder<'a>>),
     Snappy(snappy::Decoder<'a>),
     Lz4(lz4::Decoder<'a>),
     Zstd(Box<zstd::Decoder<'a>>),
@@ -119,7 +119,7 @@ impl<'a> Decoder<'a> {
     pub fn new(compression: Compression, input: &'a [u8]) -> Result<Self, BatchError> {
         let state = match compression {
             Compression::None => Ok(State::Plain(input)),
-            Compression::Gzip => Ok(State::Gzip(gzip::Decoder::new(input))),
+            Compression::Gzip => Ok(State::Gzip(Box::new(gzip::Decoder::new(input)))),
             Compression::Snappy => snappy::Decoder::new(input).map(State::Snappy),
             Compression::Lz4 => lz4::Decoder::new(input, true).map(State::Lz4),
             Compression::Zstd => zstd::Decoder::new(input).map(|d| State::Zstd(Box::new(d))),
