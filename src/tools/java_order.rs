@@ -11,19 +11,20 @@ pub fn string_hash(text: &str) -> i32 {
 }
 
 /// Sorts `items`, given in the order they were inserted, as a `HashMap` with these keys iterates:
-/// by bucket, and within one bucket by insertion.
-pub fn hash_order<T>(items: &mut [T], key: impl Fn(&T) -> &str) {
-    let buckets = table_size(items.len());
+/// by bucket, and within one bucket by insertion. `capacity` is what the map was made with (16
+/// where Java code says nothing).
+pub fn hash_order<T>(items: &mut [T], capacity: usize, key: impl Fn(&T) -> &str) {
+    let buckets = table_size(capacity, items.len());
     items.sort_by_key(|item| {
         let hash = string_hash(key(item)) as u32;
         (hash ^ (hash >> 16)) as usize & (buckets - 1)
     });
 }
 
-/// The number of buckets after `len` insertions into a map made without a capacity.
-fn table_size(len: usize) -> usize {
-    let mut size = 16usize;
-    while len > size / 4 * 3 {
+/// The number of buckets after `len` insertions: it doubles when three quarters are passed.
+fn table_size(capacity: usize, len: usize) -> usize {
+    let mut size = capacity.max(1).next_power_of_two();
+    while len > size * 3 / 4 {
         size *= 2;
     }
     size
@@ -49,10 +50,41 @@ mod tests {
     #[test]
     fn order_is_javas() {
         let mut names = ["zeta", "alpha", "Mid-1", "__consumer_offsets", "beta"];
-        hash_order(&mut names, |name| name);
+        hash_order(&mut names, 16, |name| name);
         assert_eq!(
             names,
             ["zeta", "Mid-1", "alpha", "__consumer_offsets", "beta"]
         );
+    }
+
+    /// As Kafka 4.3.1 described these topics: from a map made with their number as capacity.
+    #[test]
+    fn described_topics_come_in_the_order_of_a_map_of_their_size() {
+        let want = [
+            "configs",
+            "compacted",
+            "txn-compacted",
+            "rolled",
+            "txn",
+            "appendtime",
+            "g-streams-cnt-changelog",
+            "name.with.dots_and-dashes",
+            "c-zstd",
+            "__share_group_state",
+            "c-lz4",
+            "plain",
+            "__transaction_state",
+            "compacted-notomb",
+            "c-snappy",
+            "b-zstd",
+            "txn-open",
+            "trimmed",
+            "__consumer_offsets",
+            "c-gzip",
+        ];
+        let mut names = want;
+        names.sort_unstable();
+        hash_order(&mut names, 20, |name| name);
+        assert_eq!(names, want);
     }
 }

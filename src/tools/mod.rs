@@ -2,13 +2,18 @@
 //!
 //! `bin/kafkars.rs` calls [`run`] with the whole command line; [`registry`] knows every tool.
 //! Options are data ([`options`]); printing goes through [`output`] alone.
+pub mod cluster;
+#[allow(dead_code)] // its consumer comes next
+pub mod console_consumer;
+pub mod console_producer;
 pub mod java_order;
 pub mod logging;
 pub mod options;
 pub mod output;
 pub mod registry;
 pub mod server_stop;
-#[allow(dead_code)] // used by the tools that land next
+pub mod storage;
+pub mod topics;
 mod usage;
 
 use std::ffi::OsString;
@@ -92,7 +97,7 @@ fn start(tool: &Tool, invocation: Invocation) -> Exit {
         if is_closed_pipe(&error) {
             return Exit::SUCCESS;
         }
-        message(format!("{error:#}"));
+        message(error.to_string());
         Exit::FAILURE
     })
 }

@@ -2,7 +2,7 @@
 use tracing::Level;
 
 use super::output::Invocation;
-use super::server_stop;
+use super::{console_producer, server_stop, storage, topics};
 
 /// How a tool ended; the numbers are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +54,11 @@ pub const SECTIONS: &[Section] = &[
     Section { heading: "Run a broker", tools: &[
         missing("server-start", "Start a broker from a server.properties file"),
         tool("server-stop", "Stop the brokers that run here", server_stop::run),
-        missing("storage", "Format log directories and look at them"),
+        tool("storage", "Format log directories and look at them", storage::run),
     ] },
     Section { heading: "Topics and records", tools: &[
-        missing("topics", "Create, list, describe, alter and delete topics"),
-        missing("console-producer", "Send the lines of stdin to a topic"),
+        tool("topics", "Create, list, describe, alter and delete topics", topics::run),
+        tool("console-producer", "Send the lines of stdin to a topic", console_producer::run),
         missing("console-consumer", "Print the records of topics"),
         missing("console-share-consumer", "Print the records of a topic through a share group"),
         missing("delete-records", "Delete the records before an offset"),
