@@ -51,7 +51,13 @@ impl Failures {
             serialized(bytes)
         );
         self.count(1, &reason);
-        tell(topic, line, "null".to_owned(), format!("{bytes} bytes"), &reason);
+        tell(
+            topic,
+            line,
+            "null".to_owned(),
+            format!("{bytes} bytes"),
+            &reason,
+        );
     }
 
     /// Counts, and says whether this reason is a new one.

@@ -33,7 +33,10 @@ impl Input {
         let (full_sender, full) = mpsc::channel(BLOCKS);
         let (empty, empty_receiver) = std_mpsc::channel();
         for _ in 0..BLOCKS {
-            let block = Block { buffer: vec![0; BLOCK_BYTES].into_boxed_slice(), filled: 0 };
+            let block = Block {
+                buffer: vec![0; BLOCK_BYTES].into_boxed_slice(),
+                filled: 0,
+            };
             // The receiver is right here.
             let _ = empty.send(block);
         }

@@ -59,7 +59,11 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
 }
 
 /// Sends all lines, then waits for what is on its way.
-async fn produce(set: &OptionSet, reader: LineReader, config: ProducerConfig) -> anyhow::Result<Exit> {
+async fn produce(
+    set: &OptionSet,
+    reader: LineReader,
+    config: ProducerConfig,
+) -> anyhow::Result<Exit> {
     let failures = Arc::new(Failures::default());
     let splitter = LineSplitter::new(config.request_bytes_max);
     let handler = failures.clone();
@@ -110,7 +114,9 @@ impl Sending<'_> {
                 let mut out = io::stdout().lock();
                 out.write_all(b">").and_then(|()| out.flush())?;
             }
-            let Some(block) = input.next().await? else { break };
+            let Some(block) = input.next().await? else {
+                break;
+            };
             // One look at the clock for all lines that came together.
             self.now_ms = now_ms();
             self.block(&block, &mut splitter).await?;
@@ -162,7 +168,12 @@ impl Sending<'_> {
         let bytes = match line {
             Line::Whole(bytes) => bytes,
             Line::TooLong { bytes } => {
-                self.failures.too_long(&self.reader.topic, self.line, bytes, self.request_bytes_max);
+                self.failures.too_long(
+                    &self.reader.topic,
+                    self.line,
+                    bytes,
+                    self.request_bytes_max,
+                );
                 if self.sync {
                     anyhow::bail!("Line {} was not sent.", self.line);
                 }
@@ -192,7 +203,8 @@ impl Sending<'_> {
             Ok(()) => Ok(()),
             Err(error) if self.sync => Err(error.into()),
             Err(error) => {
-                self.failures.record(&self.reader.topic, self.line, &record, &error);
+                self.failures
+                    .record(&self.reader.topic, self.line, &record, &error);
                 Ok(())
             }
         }
@@ -216,6 +228,8 @@ async fn send(
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

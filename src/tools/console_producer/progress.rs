@@ -24,7 +24,10 @@ impl Progress {
         }
         match file_size() {
             Some(size) if size >= LARGE_BYTES => Progress::Shown(bar(Some(size))),
-            _ => Progress::Waiting { since: Instant::now(), bytes: 0 },
+            _ => Progress::Waiting {
+                since: Instant::now(),
+                bytes: 0,
+            },
         }
     }
 
@@ -56,11 +59,16 @@ fn bar(size: Option<u64>) -> ProgressBar {
         None => "{spinner} {bytes} sent, {bytes_per_sec}",
     };
     let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+    bar.with_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    )
 }
 
 /// The size of stdin where it is a file.
 fn file_size() -> Option<u64> {
     let file = rustix::io::dup(io::stdin()).ok().map(std::fs::File::from)?;
-    file.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len())
+    file.metadata()
+        .ok()
+        .filter(Metadata::is_file)
+        .map(|metadata| metadata.len())
 }

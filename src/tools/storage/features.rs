@@ -14,7 +14,11 @@ pub fn version_mapping(parsed: &Parsed, printer: &mut Printer) -> anyhow::Result
     let version = MetadataVersion::parse(name, true)?;
     printer.line(format!("{FEATURE_NAME}={} ({name})", version.level()))?;
     for feature in FEATURES {
-        printer.line(format!("{}={}", feature.name, feature.default_level(version)))?;
+        printer.line(format!(
+            "{}={}",
+            feature.name,
+            feature.default_level(version)
+        ))?;
     }
     Ok(Exit::SUCCESS)
 }
@@ -47,9 +51,13 @@ fn describe(pair: &str) -> anyhow::Result<Vec<String>> {
         let Ok(version) = MetadataVersion::from_level(level) else {
             bail!("Unknown metadata.version {level}")
         };
-        return Ok(vec![format!("{name}={level} ({version}) has no dependencies.")]);
+        return Ok(vec![format!(
+            "{name}={level} ({version}) has no dependencies."
+        )]);
     }
-    let Some(feature) = Feature::by_name(name) else { bail!("Unknown feature: {name}") };
+    let Some(feature) = Feature::by_name(name) else {
+        bail!("Unknown feature: {name}")
+    };
     if !(0..=feature.latest()).contains(&level) {
         bail!("Feature level {level} is not supported for feature {name}");
     }
@@ -77,8 +85,14 @@ mod tests {
 
     #[test]
     fn dependencies_and_their_absence() {
-        assert_eq!(lines("group.version=1"), "group.version=1 has no dependencies.");
-        assert_eq!(lines("metadata.version=30"), "metadata.version=30 (4.3-IV0) has no dependencies.");
+        assert_eq!(
+            lines("group.version=1"),
+            "group.version=1 has no dependencies."
+        );
+        assert_eq!(
+            lines("metadata.version=30"),
+            "metadata.version=30 (4.3-IV0) has no dependencies."
+        );
         assert_eq!(
             lines("eligible.leader.replicas.version=1"),
             "eligible.leader.replicas.version=1 requires:\n    metadata.version=23 (4.0-IV1)"
@@ -88,9 +102,15 @@ mod tests {
     #[test]
     fn errors_are_kafkas() {
         assert_eq!(lines("nope=1"), "Unknown feature: nope");
-        assert_eq!(lines("group.version=9"), "Feature level 9 is not supported for feature group.version");
+        assert_eq!(
+            lines("group.version=9"),
+            "Feature level 9 is not supported for feature group.version"
+        );
         assert_eq!(lines("metadata.version=99"), "Unknown metadata.version 99");
-        assert_eq!(lines("group.version=x"), "Invalid version format: x for feature group.version");
+        assert_eq!(
+            lines("group.version=x"),
+            "Invalid version format: x for feature group.version"
+        );
         assert!(lines("group.version").starts_with("Invalid feature format: group.version."));
     }
 }

@@ -30,12 +30,18 @@ pub fn run(parsed: &Parsed, config: &Values, printer: &mut Printer) -> anyhow::R
         .transpose()?;
     let metadata_directory = match config.string_option("metadata.log.dir") {
         Some(directory) => PathBuf::from(directory),
-        None => data_directories(config).first().map(PathBuf::from).unwrap_or_default(),
+        None => data_directories(config)
+            .first()
+            .map(PathBuf::from)
+            .unwrap_or_default(),
     };
     let formatter = Formatter {
         node_id: config.int("node.id"),
         cluster_id: parsed.value("cluster-id").unwrap_or_default().to_owned(),
-        directories: log_directories(config).into_iter().map(PathBuf::from).collect(),
+        directories: log_directories(config)
+            .into_iter()
+            .map(PathBuf::from)
+            .collect(),
         metadata_directory,
         release_version,
         feature_levels: feature_levels(parsed.values("feature"))?,
@@ -90,8 +96,15 @@ fn quorum(parsed: &Parsed, config: &Values) -> anyhow::Result<InitialQuorum> {
              instead."
         );
     }
-    let listener = config.list("controller.listener.names").first().cloned().unwrap_or_default();
-    let is_controller = config.list("process.roles").iter().any(|role| role == "controller");
+    let listener = config
+        .list("controller.listener.names")
+        .first()
+        .cloned()
+        .unwrap_or_default();
+    let is_controller = config
+        .list("process.roles")
+        .iter()
+        .any(|role| role == "controller");
     let voters = match named {
         Some(named) => parse_voters(named)?,
         None if standalone && !is_controller => {
@@ -111,7 +124,9 @@ fn quorum(parsed: &Parsed, config: &Values) -> anyhow::Result<InitialQuorum> {
 /// This node as the one voter, where its controller listener can be reached.
 fn own_voter(config: &Values, listener: &str) -> anyhow::Result<DynamicVoter> {
     let prefix = format!("{listener}://");
-    let advertised = config.list_option("advertised.listeners").unwrap_or_default();
+    let advertised = config
+        .list_option("advertised.listeners")
+        .unwrap_or_default();
     let address = advertised
         .iter()
         .chain(config.list("listeners"))
@@ -157,25 +172,41 @@ mod tests {
     fn the_quorum_is_static_with_voters() {
         assert_eq!(quorum_of(VOTERS, ""), Ok(InitialQuorum::Static));
         assert_eq!(quorum_of(VOTERS, "-N"), Ok(InitialQuorum::Static));
-        assert!(quorum_of(VOTERS, "-s").unwrap_err().starts_with("You cannot specify"));
+        assert!(
+            quorum_of(VOTERS, "-s")
+                .unwrap_err()
+                .starts_with("You cannot specify")
+        );
     }
 
     #[test]
     fn without_voters_the_user_must_choose() {
-        assert!(quorum_of("", "").unwrap_err().starts_with("Because controller.quorum.voters"));
+        assert!(
+            quorum_of("", "")
+                .unwrap_err()
+                .starts_with("Because controller.quorum.voters")
+        );
         assert_eq!(quorum_of("", "-N"), Ok(InitialQuorum::Joining));
         let Ok(InitialQuorum::Dynamic { listener, voters }) = quorum_of("", "--standalone") else {
             panic!("not dynamic");
         };
         assert_eq!(listener, "CONTROLLER");
-        let [voter] = voters.as_slice() else { panic!("{voters:?}") };
-        assert_eq!((voter.id, voter.host.as_str(), voter.port), (7, "localhost", 9093));
+        let [voter] = voters.as_slice() else {
+            panic!("{voters:?}")
+        };
+        assert_eq!(
+            (voter.id, voter.host.as_str(), voter.port),
+            (7, "localhost", 9093)
+        );
     }
 
     #[test]
     fn feature_levels_are_numbers() {
         let parsed = |text: &str| feature_levels(&[text.to_owned()]).map_err(|e| e.to_string());
-        assert_eq!(parsed("group.version=1"), Ok(BTreeMap::from([("group.version".into(), 1)])));
+        assert_eq!(
+            parsed("group.version=1"),
+            Ok(BTreeMap::from([("group.version".into(), 1)]))
+        );
         assert_eq!(
             parsed("group.version"),
             Err("Can't parse feature=level string group.version: equals sign not found.".into())

@@ -51,13 +51,22 @@ pub fn run(config: &Values, printer: &mut Printer) -> anyhow::Result<Exit> {
                 .to_owned(),
         );
     }
-    section(printer, &found, "Found log directory:", "Found log directories:")?;
+    section(
+        printer,
+        &found,
+        "Found log directory:",
+        "Found log directories:",
+    )?;
     if let Some(metadata) = &metadata {
         printer.line(format!("Found metadata: {{{}}}", shown(metadata)))?;
         printer.line("")?;
     }
     section(printer, &problems, "Found problem:", "Found problems:")?;
-    Ok(if problems.is_empty() { Exit::SUCCESS } else { Exit::FAILURE })
+    Ok(if problems.is_empty() {
+        Exit::SUCCESS
+    } else {
+        Exit::FAILURE
+    })
 }
 
 /// A heading for one or for many, the items, an empty line; nothing at all without items.
@@ -78,7 +87,14 @@ fn shown(metadata: &MetaProperties) -> String {
         ("node.id", metadata.node_id.to_string()),
         ("version", "1".to_owned()),
     ]);
-    entries.extend(metadata.directory_id.map(|id| ("directory.id", id.to_string())));
-    let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    entries.extend(
+        metadata
+            .directory_id
+            .map(|id| ("directory.id", id.to_string())),
+    );
+    let entries: Vec<String> = entries
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     entries.join(", ")
 }

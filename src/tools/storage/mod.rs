@@ -65,7 +65,9 @@ fn log_directories(config: &Values) -> BTreeSet<String> {
 }
 
 fn data_directories(config: &Values) -> &[String] {
-    config.list_option("log.dirs").unwrap_or_else(|| config.list("log.dir"))
+    config
+        .list_option("log.dirs")
+        .unwrap_or_else(|| config.list("log.dir"))
 }
 
 /// An id as Kafka makes them: never reserved, and without a dash in front that options would trip
@@ -76,16 +78,24 @@ fn random_uuid() -> Uuid {
 
 fn help(invocation: &Invocation, subcommand: Option<&str>) -> String {
     let terminal = io::stdout().is_terminal();
-    let named = COMMANDS.commands.iter().find(|c| Some(c.definition.name) == subcommand);
+    let named = COMMANDS
+        .commands
+        .iter()
+        .find(|c| Some(c.definition.name) == subcommand);
     if let Some(named) = named {
         let program = format!("{} {}", invocation.program, named.definition.name);
         let mut command = command(&named.definition, &program);
         return render(&mut command, terminal);
     }
-    let mut text =
-        format!("{}\n\nUsage: {} COMMAND [OPTIONS]\n\nCommands:\n", COMMANDS.about, invocation.program);
+    let mut text = format!(
+        "{}\n\nUsage: {} COMMAND [OPTIONS]\n\nCommands:\n",
+        COMMANDS.about, invocation.program
+    );
     for command in COMMANDS.commands {
-        text.push_str(&format!("  {:<22}{}\n", command.definition.name, command.definition.about));
+        text.push_str(&format!(
+            "  {:<22}{}\n",
+            command.definition.name, command.definition.about
+        ));
     }
     text.push_str("\nOptions:\n  -h, --help  Show this help, or that of a command\n");
     text
@@ -94,12 +104,22 @@ fn help(invocation: &Invocation, subcommand: Option<&str>) -> String {
 /// Says what is wrong the way argparse4j does: usage, then the error.
 fn refuse(invocation: &Invocation, error: &ArgumentError) -> Exit {
     let asked = invocation.args.first().map(String::as_str);
-    let known = COMMANDS.commands.iter().find(|c| Some(c.definition.name) == asked);
-    let names: Vec<&str> = COMMANDS.commands.iter().map(|c| c.definition.name).collect();
+    let known = COMMANDS
+        .commands
+        .iter()
+        .find(|c| Some(c.definition.name) == asked);
+    let names: Vec<&str> = COMMANDS
+        .commands
+        .iter()
+        .map(|c| c.definition.name)
+        .collect();
     let usage = match known {
         Some(known) => format!("{} {} [OPTIONS]", COMMANDS.program, known.definition.name),
         None => format!("{} [-h] {{{}}} ...", COMMANDS.program, names.join(",")),
     };
-    message(format!("usage: {usage}\n{}: error: {error}", COMMANDS.program));
+    message(format!(
+        "usage: {usage}\n{}: error: {error}",
+        COMMANDS.program
+    ));
     Exit::FAILURE
 }

@@ -2,11 +2,17 @@
 use crate::tools::options::argparse::{Commands, Subcommand};
 use crate::tools::options::{Definition, Group, Opt};
 
-const CONFIG: Opt = Opt::value("config", "FILE", "The server.properties file of the node (required)")
-    .short('c')
-    .required();
-const HELP: Group =
-    Group { heading: "Other", options: &[Opt::flag("help", "Show this help").short('h')] };
+const CONFIG: Opt = Opt::value(
+    "config",
+    "FILE",
+    "The server.properties file of the node (required)",
+)
+.short('c')
+.required();
+const HELP: Group = Group {
+    heading: "Other",
+    options: &[Opt::flag("help", "Show this help").short('h')],
+};
 
 pub static COMMANDS: Commands = Commands {
     program: "kafka-storage",
@@ -16,12 +22,25 @@ pub static COMMANDS: Commands = Commands {
             definition: Definition {
                 name: "info",
                 about: "Show the log directories of this node and what they belong to",
-                groups: &[Group { heading: "Which node", options: &[CONFIG] }, HELP],
+                groups: &[
+                    Group {
+                        heading: "Which node",
+                        options: &[CONFIG],
+                    },
+                    HELP,
+                ],
                 after: "",
             },
             exclusive: &[],
         },
-        Subcommand { definition: FORMAT, exclusive: &["standalone", "no-initial-controllers", "initial-controllers"] },
+        Subcommand {
+            definition: FORMAT,
+            exclusive: &[
+                "standalone",
+                "no-initial-controllers",
+                "initial-controllers",
+            ],
+        },
         Subcommand {
             definition: Definition {
                 name: "version-mapping",
@@ -84,19 +103,29 @@ const FORMAT: Definition = Definition {
             heading: "Which node",
             options: &[
                 CONFIG,
-                Opt::value("cluster-id", "ID", "The id of the cluster, of random-uuid (required)")
-                    .short('t')
-                    .required(),
-                Opt::flag("ignore-formatted", "Pass over directories that are formatted already")
-                    .short('g'),
+                Opt::value(
+                    "cluster-id",
+                    "ID",
+                    "The id of the cluster, of random-uuid (required)",
+                )
+                .short('t')
+                .required(),
+                Opt::flag(
+                    "ignore-formatted",
+                    "Pass over directories that are formatted already",
+                )
+                .short('g'),
             ],
         },
         Group {
             heading: "The quorum, if controller.quorum.voters is not set (one of them)",
             options: &[
                 Opt::flag("standalone", "This controller is the first and only one").short('s'),
-                Opt::flag("no-initial-controllers", "This node joins a quorum that exists")
-                    .short('N'),
+                Opt::flag(
+                    "no-initial-controllers",
+                    "This node joins a quorum that exists",
+                )
+                .short('N'),
                 Opt::value(
                     "initial-controllers",
                     "VOTERS",
@@ -109,11 +138,19 @@ const FORMAT: Definition = Definition {
         Group {
             heading: "What the cluster starts with",
             options: &[
-                Opt::value("release-version", "VERSION", "3.3-IV3 or later [default: 4.3-IV0]")
-                    .short('r'),
-                Opt::value("feature", "NAME=LEVEL", "The level of a feature (repeatable)")
-                    .short('f')
-                    .repeatable(),
+                Opt::value(
+                    "release-version",
+                    "VERSION",
+                    "3.3-IV3 or later [default: 4.3-IV0]",
+                )
+                .short('r'),
+                Opt::value(
+                    "feature",
+                    "NAME=LEVEL",
+                    "The level of a feature (repeatable)",
+                )
+                .short('f')
+                .repeatable(),
                 Opt::value(
                     "add-scram",
                     "CREDENTIAL",
