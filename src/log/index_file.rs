@@ -1,0 +1,218 @@
+//! A file of fixed-size sorted entries, the common ground of the offset and the time index: looked
+//! up by binary search over blocks read from the file, appended to through a short tail in memory.
+//!
+//! The tail is written when it is full, at a flush, a roll and a stop. What a crash takes from it
+//! costs nothing: an unclean start rebuilds the index of every segment that was not flushed.
+use std::io::{self, IoSlice};
+use std::marker::PhantomData;
+use std::path::Path;
+
+use super::storage::{Disk, OpenMode};
+
+/// Entries held back before they are written together.
+const TAIL_ENTRIES_MAX: usize = 128;
+/// Bytes read at once when a search has come close.
+const BLOCK_BYTES: usize = 4096;
+/// The largest entry of any index.
+const ENTRY_BYTES_MAX: usize = 12;
+
+/// An entry of an index file.
+pub trait Entry: Copy + PartialEq {
+    const BYTES: usize;
+    /// `bytes` has [`Self::BYTES`] bytes.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+    fn encode(&self, out: &mut Vec<u8>);
+}
+
+/// Entries of one index file. It remembers no path and no descriptor: both come with each call, so
+/// that a rename of the partition's directory and an idle partition cost nothing.
+#[derive(Debug)]
+pub struct IndexFile<E> {
+    /// Entries on the disk.
+    stored: u32,
+    tail: Vec<E>,
+    /// The last entry, wherever it is.
+    last: Option<E>,
+    entry: PhantomData<E>,
+}
+
+impl<E> Default for IndexFile<E> {
+    fn default() -> Self {
+        Self {
+            stored: 0,
+            tail: Vec::new(),
+            last: None,
+            entry: PhantomData,
+        }
+    }
+}
+
+impl<E: Entry> IndexFile<E> {
+    /// Opens an existing index. `Ok(None)`: its size is not that of whole entries, or it is
+    /// missing; it has to be rebuilt.
+    pub fn open(disk: &dyn Disk, path: &Path) -> io::Result<Option<Self>> {
+        let size = match disk.stat(path) {
+            Ok((size, _)) => size,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let entry_bytes = E::BYTES as u64;
+        let Ok(stored) = u32::try_from(size / entry_bytes) else {
+            return Ok(None);
+        };
+        if size % entry_bytes != 0 {
+            return Ok(None);
+        }
+        let mut index = Self {
+            stored,
+            ..Self::default()
+        };
+        if let Some(last) = stored.checked_sub(1) {
+            index.last = index.get(disk, path, last)?;
+        }
+        Ok(Some(index))
+    }
+
+    pub fn len(&self) -> u32 {
+        self.stored + self.tail.len() as u32
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn last(&self) -> Option<E> {
+        self.last
+    }
+
+    /// Adds an entry; the caller keeps the order.
+    pub fn push(&mut self, disk: &dyn Disk, path: &Path, entry: E) -> io::Result<()> {
+        self.tail.push(entry);
+        self.last = Some(entry);
+        if self.tail.len() >= TAIL_ENTRIES_MAX {
+            self.store(disk, path)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the tail. After an error it is still in memory and the next call tries again.
+    pub fn store(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        if self.tail.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(self.tail.len() * E::BYTES);
+        for entry in &self.tail {
+            entry.encode(&mut bytes);
+        }
+        let file = disk.open(path, OpenMode::Write)?;
+        let position = u64::from(self.stored) * E::BYTES as u64;
+        disk.write_at(&file, &mut [IoSlice::new(&bytes)], position)?;
+        self.stored += self.tail.len() as u32;
+        self.tail.clear();
+        Ok(())
+    }
+
+    /// Writes the tail and forces the file to the device.
+    pub fn sync(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        self.store(disk, path)?;
+        disk.sync(&disk.open(path, OpenMode::Write)?)
+    }
+
+    /// Replaces the file by what was collected in memory by [`Self::collect`].
+    pub fn replace(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        let file = disk.open(path, OpenMode::Truncate)?;
+        drop(file);
+        self.stored = 0;
+        self.store(disk, path)
+    }
+
+    /// Adds an entry in memory alone, for [`Self::replace`].
+    pub fn collect(&mut self, entry: E) {
+        self.tail.push(entry);
+        self.last = Some(entry);
+    }
+
+    /// The number of leading entries for which `before` holds.
+    pub fn partition_point(
+        &self,
+        disk: &dyn Disk,
+        path: &Path,
+        before: impl Fn(&E) -> bool,
+    ) -> io::Result<u32> {
+        if let Some(first) = self.tail.first() {
+            if before(first) {
+                return Ok(self.stored + self.tail.partition_point(before) as u32);
+            }
+        }
+        if self.stored == 0 {
+            return Ok(0);
+        }
+        let file = disk.open(path, OpenMode::Read)?;
+        let (mut low, mut high) = (0, self.stored);
+        let block_entries = (BLOCK_BYTES / E::BYTES) as u32;
+        while high - low > block_entries {
+            let middle = low + (high - low) / 2;
+            let mut bytes = [0; ENTRY_BYTES_MAX];
+            match self.read_entry(disk, &file, middle, &mut bytes)? {
+                Some(entry) if before(&entry) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        let mut block = [0; BLOCK_BYTES];
+        let wanted = (high - low) as usize * E::BYTES;
+        let block = block.get_mut(..wanted).unwrap_or_default();
+        let read = disk.read_at(&file, block, u64::from(low) * E::BYTES as u64)?;
+        let entries = block.get(..read).unwrap_or_default().chunks_exact(E::BYTES);
+        let passed = entries
+            .map_while(E::decode)
+            .take_while(|entry| before(entry))
+            .count();
+        Ok(low + passed as u32)
+    }
+
+    /// The entry at `at`; `None` past the end.
+    pub fn get(&self, disk: &dyn Disk, path: &Path, at: u32) -> io::Result<Option<E>> {
+        if let Some(in_tail) = at.checked_sub(self.stored) {
+            return Ok(self.tail.get(in_tail as usize).copied());
+        }
+        let mut bytes = [0; ENTRY_BYTES_MAX];
+        self.read_entry(disk, &disk.open(path, OpenMode::Read)?, at, &mut bytes)
+    }
+
+    /// Keeps the first `entries` entries.
+    pub fn truncate(&mut self, disk: &dyn Disk, path: &Path, entries: u32) -> io::Result<()> {
+        if entries >= self.len() {
+            return Ok(());
+        }
+        if let Some(in_tail) = entries.checked_sub(self.stored) {
+            self.tail.truncate(in_tail as usize);
+        } else {
+            let file = disk.open(path, OpenMode::Write)?;
+            disk.set_size(&file, u64::from(entries) * E::BYTES as u64)?;
+            self.tail.clear();
+            self.stored = entries;
+        }
+        self.last = match entries.checked_sub(1) {
+            Some(last) => self.get(disk, path, last)?,
+            None => None,
+        };
+        Ok(())
+    }
+
+    fn read_entry(
+        &self,
+        disk: &dyn Disk,
+        file: &std::fs::File,
+        at: u32,
+        bytes: &mut [u8; ENTRY_BYTES_MAX],
+    ) -> io::Result<Option<E>> {
+        let bytes = bytes.get_mut(..E::BYTES).unwrap_or_default();
+        let read = disk.read_at(file, bytes, u64::from(at) * E::BYTES as u64)?;
+        Ok(if read == E::BYTES {
+            E::decode(bytes)
+        } else {
+            None
+        })
+    }
+}

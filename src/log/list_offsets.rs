@@ -1,0 +1,192 @@
+//! ListOffsets: offsets by timestamp.
+use std::sync::Arc;
+
+use super::error::{At, ReadError};
+use super::log::Log;
+use super::names::LOG_SUFFIX;
+use super::read::ReadLimit;
+use super::segment::Segment;
+use crate::record::{BatchView, NO_TIMESTAMP};
+
+/// The largest batch that is read into memory to find a record by its timestamp. A segment's
+/// batches are at most as large as the broker's `max.message.bytes` ever was.
+const BATCH_BYTES_MAX: usize = 1 << 30;
+
+/// What is asked for; the numbers are those of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOffset {
+    /// -1: the end, as far as the limit allows.
+    Latest,
+    /// -2
+    Earliest,
+    /// -3: the first record with the greatest timestamp.
+    MaxTimestamp,
+    /// -4: the first offset on this node's own disks.
+    EarliestLocal,
+    /// -5 and -6 ask for offsets in tiers, of which there are none.
+    Tiered,
+    /// The first record with this timestamp or a later one.
+    Timestamp(i64),
+}
+
+impl ListOffset {
+    /// From the timestamp field of the protocol.
+    pub fn from_timestamp(timestamp: i64) -> Self {
+        match timestamp {
+            -1 => Self::Latest,
+            -2 => Self::Earliest,
+            -3 => Self::MaxTimestamp,
+            -4 => Self::EarliestLocal,
+            -5 | -6 => Self::Tiered,
+            other => Self::Timestamp(other),
+        }
+    }
+}
+
+/// An offset with the timestamp and the leader epoch of its record, where they are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OffsetAndEpoch {
+    pub offset: i64,
+    /// -1 for the start and the end of the log.
+    pub timestamp: i64,
+    pub leader_epoch: Option<i32>,
+}
+
+impl Log {
+    /// Answers ListOffsets; `None` if no record is asked for. Records at or past the limit are not
+    /// found by their timestamps.
+    pub fn list_offset(
+        &self,
+        what: ListOffset,
+        limit: ReadLimit,
+    ) -> Result<Option<OffsetAndEpoch>, ReadError> {
+        let bound = match limit {
+            ReadLimit::HighWatermark => self.high_watermark(),
+            ReadLimit::LastStable => self.last_stable_offset()?,
+            ReadLimit::LogEnd => self.log_end_offset(),
+        };
+        match what {
+            ListOffset::Latest => {
+                let leader_epoch = self.latest_epoch()?;
+                Ok(Some(OffsetAndEpoch {
+                    offset: bound,
+                    timestamp: NO_TIMESTAMP,
+                    leader_epoch,
+                }))
+            }
+            ListOffset::Earliest | ListOffset::EarliestLocal => {
+                let offset = self.log_start_offset();
+                let earliest = self.epochs()?.earliest();
+                let epoch = earliest
+                    .filter(|e| e.start_offset <= offset)
+                    .map(|e| e.epoch);
+                let timestamp = NO_TIMESTAMP;
+                Ok(Some(OffsetAndEpoch {
+                    offset,
+                    timestamp,
+                    leader_epoch: epoch,
+                }))
+            }
+            ListOffset::Tiered => Ok(None),
+            ListOffset::MaxTimestamp => self.max_timestamp(bound),
+            ListOffset::Timestamp(timestamp) => self.first_at_or_after(timestamp, bound),
+        }
+    }
+
+    fn max_timestamp(&self, bound: i64) -> Result<Option<OffsetAndEpoch>, ReadError> {
+        let segments = self.segments.load_full();
+        let mut greatest: Option<(&Arc<Segment>, i64)> = None;
+        for segment in segments.iter() {
+            let max = segment.max_timestamp(&self.place)?;
+            // Of equal ones the first.
+            if max.timestamp >= 0 && greatest.is_none_or(|(_, known)| max.timestamp > known) {
+                greatest = Some((segment, max.timestamp));
+            }
+        }
+        match greatest {
+            Some((segment, timestamp)) => self.search(segment, timestamp, bound),
+            None => Ok(None),
+        }
+    }
+
+    fn first_at_or_after(
+        &self,
+        timestamp: i64,
+        bound: i64,
+    ) -> Result<Option<OffsetAndEpoch>, ReadError> {
+        let segments = self.segments.load_full();
+        for segment in segments.iter() {
+            if segment.max_timestamp(&self.place)?.timestamp < timestamp {
+                continue;
+            }
+            if let Some(found) = self.search(segment, timestamp, bound)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first record of a segment at or after `timestamp`, within the log start and `bound`.
+    fn search(
+        &self,
+        segment: &Segment,
+        timestamp: i64,
+        bound: i64,
+    ) -> Result<Option<OffsetAndEpoch>, ReadError> {
+        let start = self.log_start_offset();
+        let from = segment.position_before_timestamp(&self.place, timestamp)?;
+        let size = segment.size(&self.place)?;
+        let mut found = Ok(None);
+        segment.walk(&self.place, from, size, |position, batch| {
+            if batch.base_offset() >= bound {
+                return false;
+            }
+            if batch.max_timestamp() < timestamp || batch.last_offset() < start {
+                return true;
+            }
+            found = self.search_batch(segment, position, batch.size(), timestamp, start);
+            matches!(found, Ok(None))
+        })?;
+        Ok(found?.filter(|found| found.offset < bound))
+    }
+
+    fn search_batch(
+        &self,
+        segment: &Segment,
+        position: u32,
+        size: usize,
+        timestamp: i64,
+        start: i64,
+    ) -> Result<Option<OffsetAndEpoch>, ReadError> {
+        let path = self.place.file(segment.base_offset(), LOG_SUFFIX);
+        let corrupt = || ReadError::Corrupt {
+            path: path.clone(),
+            position: u64::from(position),
+        };
+        if size > BATCH_BYTES_MAX {
+            return Err(corrupt());
+        }
+        let mut bytes = vec![0; size];
+        let file = segment.file(&self.place)?;
+        self.place
+            .disk
+            .read_at(&file, &mut bytes, u64::from(position))
+            .at(&path)?;
+        let batch = BatchView::first(&bytes)
+            .ok()
+            .flatten()
+            .ok_or_else(corrupt)?;
+        let records = batch.records().map_err(|_| corrupt())?;
+        for record in &records {
+            let record = record.map_err(|_| corrupt())?;
+            if record.timestamp >= timestamp && record.offset >= start {
+                return Ok(Some(OffsetAndEpoch {
+                    offset: record.offset,
+                    timestamp: record.timestamp,
+                    leader_epoch: Some(batch.leader_epoch()).filter(|epoch| *epoch >= 0),
+                }));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,572 @@
+//! All logs of a node: opening them with their directories' checkpoints, creation and deletion,
+//! and the periodic work, which the broker's timers call.
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::checkpoints::{self, Offsets};
+use super::config::LogConfig;
+use super::directory::CleanShutdown;
+use super::error::{At, LogError};
+use super::file_cache::FileCache;
+use super::log::{Log, LogOptions, PRODUCER_EXPIRATION_MS};
+use super::names::{
+    CLUSTER_METADATA_TOPIC, DELETE_DIR_SUFFIX, PartitionDir, STRAY_DIR_SUFFIX, TopicPartition,
+    renamed_dir,
+};
+use super::storage::{Disk, RealDisk};
+use crate::protocol::Uuid;
+
+/// Up to so many changed logs are forced to the device one by one at a stop; more by one call for
+/// the whole file system.
+const SYNCED_SINGLY_MAX: usize = 16;
+const OPEN_FILES_MAX: usize = 4096;
+
+/// How a [`LogManager`] works.
+#[derive(Debug, Clone)]
+pub struct LogManagerConfig {
+    /// `log.dirs`: they exist, and the caller holds their locks.
+    pub dirs: Vec<PathBuf>,
+    pub disk: Arc<dyn Disk>,
+    /// `num.recovery.threads.per.data.dir`
+    pub recovery_threads_per_dir: usize,
+    /// `producer.id.expiration.ms`
+    pub producer_expiration_ms: i64,
+    /// Segment files kept open at most.
+    pub open_files_max: usize,
+    pub now_ms: i64,
+}
+
+impl LogManagerConfig {
+    pub fn new(dirs: Vec<PathBuf>, now_ms: i64) -> Self {
+        Self {
+            dirs,
+            disk: Arc::new(RealDisk),
+            recovery_threads_per_dir: 2,
+            producer_expiration_ms: PRODUCER_EXPIRATION_MS,
+            open_files_max: OPEN_FILES_MAX,
+            now_ms,
+        }
+    }
+}
+
+/// The logs of a node.
+#[derive(Debug)]
+pub struct LogManager {
+    disk: Arc<dyn Disk>,
+    files: Arc<FileCache>,
+    producer_expiration_ms: i64,
+    dirs: Vec<LogDir>,
+    logs: RwLock<HashMap<TopicPartition, Hosted>>,
+    deletions: Mutex<Vec<PendingDeletion>>,
+}
+
+#[derive(Debug)]
+struct LogDir {
+    path: PathBuf,
+    clean_shutdown: Option<CleanShutdown>,
+    /// What was written last to each checkpoint, so that nothing is written twice.
+    written: Mutex<BTreeMap<&'static str, Offsets>>,
+}
+
+#[derive(Debug, Clone)]
+struct Hosted {
+    log: Arc<Log>,
+    /// Which of the log directories it is in.
+    dir: usize,
+}
+
+#[derive(Debug)]
+struct PendingDeletion {
+    path: PathBuf,
+    due_ms: i64,
+}
+
+/// What a log directory tells of its logs before they are opened.
+struct DirState {
+    clean: bool,
+    recovery_points: Offsets,
+    log_start_offsets: Offsets,
+    high_watermarks: Offsets,
+}
+
+impl LogManager {
+    /// Opens every log in the directories. `config_of` gives the configuration of a topic; it is
+    /// called from several threads. Unclean directories are recovered, with progress on the log.
+    pub fn open(
+        config: LogManagerConfig,
+        config_of: impl Fn(&str) -> LogConfig + Sync,
+    ) -> Result<Self, LogError> {
+        let mut manager = Self {
+            files: Arc::new(FileCache::new(config.open_files_max)),
+            disk: config.disk.clone(),
+            producer_expiration_ms: config.producer_expiration_ms,
+            dirs: Vec::new(),
+            logs: RwLock::default(),
+            deletions: Mutex::default(),
+        };
+        for path in &config.dirs {
+            let clean_shutdown = CleanShutdown::read(config.disk.as_ref(), path)?;
+            let written = Mutex::default();
+            manager.dirs.push(LogDir {
+                path: path.clone(),
+                clean_shutdown,
+                written,
+            });
+        }
+        for at in 0..manager.dirs.len() {
+            manager.open_dir(at, &config, &config_of)?;
+        }
+        for dir in &manager.dirs {
+            CleanShutdown::remove(config.disk.as_ref(), &dir.path)?;
+        }
+        Ok(manager)
+    }
+
+    /// The broker epoch that the last stop left behind in every directory; `None` if one of them
+    /// was not stopped in order or they differ.
+    pub fn previous_broker_epoch(&self) -> Option<i64> {
+        let mut epochs = self
+            .dirs
+            .iter()
+            .map(|dir| dir.clean_shutdown.map(|c| c.broker_epoch));
+        let first = epochs.next()??;
+        epochs.all(|epoch| epoch == Some(first)).then_some(first)
+    }
+
+    pub fn log(&self, tp: &TopicPartition) -> Option<Arc<Log>> {
+        self.logs
+            .read()
+            .get(tp)
+            .map(|hosted| Arc::clone(&hosted.log))
+    }
+
+    /// All logs, in the order of topic and partition.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        let mut logs: Vec<_> = self
+            .logs
+            .read()
+            .values()
+            .map(|hosted| Arc::clone(&hosted.log))
+            .collect();
+        logs.sort_by(|a, b| a.topic_partition().cmp(b.topic_partition()));
+        logs
+    }
+
+    /// The log directories, as configured.
+    pub fn dirs(&self) -> impl Iterator<Item = &Path> {
+        self.dirs.iter().map(|dir| dir.path.as_path())
+    }
+
+    /// The log directory that holds a partition.
+    pub fn dir_of(&self, tp: &TopicPartition) -> Option<&Path> {
+        let dir = self.logs.read().get(tp)?.dir;
+        self.dirs.get(dir).map(|dir| dir.path.as_path())
+    }
+
+    /// Creates an empty log in `dir`, one of [`Self::dirs`], or in the one with the fewest.
+    pub fn create(
+        &self,
+        tp: &TopicPartition,
+        topic_id: Uuid,
+        dir: Option<&Path>,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Result<Arc<Log>, LogError> {
+        let mut logs = self.logs.write();
+        if logs.contains_key(tp) {
+            return Err(LogError::Exists(tp.clone()));
+        }
+        let given = dir.and_then(|dir| self.dirs.iter().position(|known| known.path == dir));
+        let emptiest = || {
+            let hosted = |at: usize| logs.values().filter(|hosted| hosted.dir == at).count();
+            if self.dirs.len() == 1 {
+                Some(0)
+            } else {
+                (0..self.dirs.len()).min_by_key(|at| hosted(*at))
+            }
+        };
+        let at = given.or_else(emptiest).unwrap_or(0);
+        let Some(parent) = self.dirs.get(at) else {
+            return Err(LogError::Closed(tp.clone()));
+        };
+        let path = parent.path.join(tp.to_string());
+        let options = LogOptions {
+            clean: true,
+            ..self.options(now_ms)
+        };
+        let log = Log::open(&path, tp.clone(), config, options)?;
+        log.set_topic_id(topic_id)?;
+        let log = Arc::new(log);
+        logs.insert(
+            tp.clone(),
+            Hosted {
+                log: Arc::clone(&log),
+                dir: at,
+            },
+        );
+        Ok(log)
+    }
+
+    /// Gives up logs: their directories are renamed at once and removed by
+    /// [`Self::remove_deleted`] after `file.delete.delay.ms`. `unique` makes an id for each.
+    pub fn delete(
+        &self,
+        tps: &[TopicPartition],
+        mut unique: impl FnMut() -> Uuid,
+        now_ms: i64,
+    ) -> Result<(), LogError> {
+        for tp in tps {
+            let Some(log) = self.rename(tp, unique(), DELETE_DIR_SUFFIX)? else {
+                continue;
+            };
+            let due_ms = now_ms.saturating_add(log.config().file_delete_delay_ms);
+            self.deletions.lock().push(PendingDeletion {
+                path: log.dir(),
+                due_ms,
+            });
+        }
+        // A new log of the same name must not meet the offsets of the old one.
+        self.forget_in_cleaner_checkpoints(tps)?;
+        self.checkpoint_log_start_offsets()?;
+        self.checkpoint_recovery_points()
+    }
+
+    /// Sets aside a log that the cluster's metadata does not give to this node.
+    pub fn set_aside_stray(&self, tp: &TopicPartition, unique: Uuid) -> Result<(), LogError> {
+        self.rename(tp, unique, STRAY_DIR_SUFFIX).map(drop)
+    }
+
+    /// Removes directories and files whose delay has passed.
+    pub fn remove_deleted(&self, now_ms: i64) -> Result<(), LogError> {
+        let mut deletions = self.deletions.lock();
+        let (due, waiting): (Vec<_>, Vec<_>) = deletions
+            .drain(..)
+            .partition(|deletion| deletion.due_ms <= now_ms);
+        *deletions = waiting;
+        drop(deletions);
+        for deletion in due {
+            match self.disk.remove_dir_all(&deletion.path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                other => other.at(&deletion.path)?,
+            }
+        }
+        for log in self.logs() {
+            log.remove_deleted_files(now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Applies retention to all logs (`log.retention.check.interval.ms`). A log that fails does not
+    /// keep the others from it; the first error is returned.
+    pub fn apply_retention(&self, now_ms: i64) -> Result<usize, LogError> {
+        let mut deleted = 0;
+        self.for_all(|log| {
+            deleted += log.apply_retention(now_ms)?;
+            Ok(())
+        })?;
+        Ok(deleted)
+    }
+
+    /// Forces logs to the device whose `flush.ms` has passed, and segments that were rolled.
+    pub fn flush_due(&self, now_ms: i64) -> Result<(), LogError> {
+        self.for_all(|log| {
+            if log.flush_is_due(now_ms) {
+                log.flush(now_ms)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Forgets producers that were silent for `producer.id.expiration.ms`.
+    pub fn expire_producers(&self, now_ms: i64) {
+        for log in self.logs() {
+            log.expire_producers(now_ms);
+        }
+    }
+
+    /// `log.flush.offset.checkpoint.interval.ms`
+    pub fn checkpoint_recovery_points(&self) -> Result<(), LogError> {
+        self.checkpoint(checkpoints::RECOVERY_POINT, |log| {
+            Some(log.recovery_point())
+        })
+    }
+
+    /// `replica.high.watermark.checkpoint.interval.ms`
+    pub fn checkpoint_high_watermarks(&self) -> Result<(), LogError> {
+        self.checkpoint(checkpoints::HIGH_WATERMARK, |log| {
+            Some(log.high_watermark())
+        })
+    }
+
+    /// `log.flush.start.offset.checkpoint.interval.ms`
+    pub fn checkpoint_log_start_offsets(&self) -> Result<(), LogError> {
+        self.checkpoint(checkpoints::LOG_START, |log| {
+            let first = log
+                .segments
+                .load()
+                .first()
+                .map_or(0, |first| first.base_offset());
+            Some(log.log_start_offset()).filter(|start| *start > first)
+        })
+    }
+
+    /// Closes all logs in order and leaves `broker_epoch` for the next start. A directory in which
+    /// something failed is not marked as clean, and recovered by the next start.
+    pub fn shutdown(&self, broker_epoch: i64) -> Result<(), LogError> {
+        let hosted: Vec<Hosted> = self.logs.read().values().cloned().collect();
+        let mut result = Ok(());
+        for (at, dir) in self.dirs.iter().enumerate() {
+            let logs: Vec<_> = hosted
+                .iter()
+                .filter(|hosted| hosted.dir == at)
+                .map(|h| &h.log)
+                .collect();
+            let closed = self.close_dir(dir, &logs);
+            let stopped = closed.and_then(|()| {
+                self.checkpoint_recovery_points()?;
+                self.checkpoint_high_watermarks()?;
+                self.checkpoint_log_start_offsets()?;
+                CleanShutdown { broker_epoch }.write(self.disk.as_ref(), &dir.path)
+            });
+            if let Err(e) = stopped {
+                tracing::error!("{} is not stopped in order: {e}", dir.path.display());
+                result = Err(e);
+            }
+        }
+        result
+    }
+
+    fn close_dir(&self, dir: &LogDir, logs: &[&Arc<Log>]) -> Result<(), LogError> {
+        let changed = logs.iter().filter(|log| log.is_active()).count();
+        let singly = changed <= SYNCED_SINGLY_MAX;
+        for log in logs {
+            log.close(singly)?;
+        }
+        if !singly {
+            self.disk.sync_filesystem(&dir.path).at(&dir.path)?;
+        }
+        logs.iter().for_each(|log| log.mark_flushed());
+        Ok(())
+    }
+
+    fn options(&self, now_ms: i64) -> LogOptions {
+        LogOptions {
+            disk: Arc::clone(&self.disk),
+            files: Arc::clone(&self.files),
+            clean: false,
+            recovery_point: None,
+            log_start_offset: None,
+            high_watermark: None,
+            producer_expiration_ms: self.producer_expiration_ms,
+            now_ms,
+        }
+    }
+
+    fn open_dir(
+        &self,
+        at: usize,
+        config: &LogManagerConfig,
+        config_of: &(impl Fn(&str) -> LogConfig + Sync),
+    ) -> Result<(), LogError> {
+        let Some(dir) = self.dirs.get(at) else {
+            return Ok(());
+        };
+        let tps = self.partitions_in(dir, config.now_ms)?;
+        let state = DirState {
+            clean: dir.clean_shutdown.is_some(),
+            recovery_points: self.read_checkpoint(dir, checkpoints::RECOVERY_POINT),
+            log_start_offsets: self.read_checkpoint(dir, checkpoints::LOG_START),
+            high_watermarks: self.read_checkpoint(dir, checkpoints::HIGH_WATERMARK),
+        };
+        if !state.clean && !tps.is_empty() {
+            tracing::info!(
+                "{} was not closed in order: recovering logs",
+                dir.path.display()
+            );
+        }
+        let next = AtomicUsize::new(0);
+        let opened = Mutex::new(Vec::with_capacity(tps.len()));
+        let failure = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..config.recovery_threads_per_dir.clamp(1, tps.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some(tp) = tps.get(next.fetch_add(1, Relaxed)) {
+                        match self.open_log(dir, tp, &state, config.now_ms, config_of) {
+                            Ok(log) => opened.lock().push(log),
+                            Err(e) => {
+                                failure.lock().get_or_insert(e);
+                                next.store(tps.len(), Relaxed);
+                            }
+                        }
+                        report_progress(dir, &state, opened.lock().len(), tps.len());
+                    }
+                });
+            }
+        });
+        if let Some(e) = failure.into_inner() {
+            return Err(e);
+        }
+        let mut logs = self.logs.write();
+        for log in opened.into_inner() {
+            let tp = log.topic_partition().clone();
+            let second = log.dir();
+            if let Some(other) = logs.insert(
+                tp.clone(),
+                Hosted {
+                    log: Arc::new(log),
+                    dir: at,
+                },
+            ) {
+                return Err(LogError::Duplicate {
+                    tp,
+                    first: other.log.dir(),
+                    second,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The partitions in a directory; what waits for its deletion is noted.
+    fn partitions_in(&self, dir: &LogDir, now_ms: i64) -> Result<Vec<TopicPartition>, LogError> {
+        let mut tps = Vec::new();
+        for entry in self.disk.read_dir(&dir.path).at(&dir.path)? {
+            if !entry.is_dir {
+                continue;
+            }
+            match PartitionDir::parse(&entry.name) {
+                PartitionDir::Live(tp) if &*tp.topic == CLUSTER_METADATA_TOPIC => {}
+                PartitionDir::Live(tp) => tps.push(tp),
+                PartitionDir::Deleted => {
+                    let delay_ms = LogConfig::default().file_delete_delay_ms;
+                    let path = dir.path.join(&entry.name);
+                    let due_ms = now_ms.saturating_add(delay_ms);
+                    self.deletions.lock().push(PendingDeletion { path, due_ms });
+                }
+                PartitionDir::Stray | PartitionDir::Future(_) => {
+                    tracing::warn!("{}: {} is left alone", dir.path.display(), entry.name);
+                }
+                PartitionDir::Other => {}
+            }
+        }
+        Ok(tps)
+    }
+
+    fn open_log(
+        &self,
+        dir: &LogDir,
+        tp: &TopicPartition,
+        state: &DirState,
+        now_ms: i64,
+        config_of: &(impl Fn(&str) -> LogConfig + Sync),
+    ) -> Result<Log, LogError> {
+        let options = LogOptions {
+            clean: state.clean,
+            recovery_point: state.recovery_points.get(tp).copied(),
+            log_start_offset: state.log_start_offsets.get(tp).copied(),
+            high_watermark: state.high_watermarks.get(tp).copied(),
+            ..self.options(now_ms)
+        };
+        Log::open(
+            &dir.path.join(tp.to_string()),
+            tp.clone(),
+            config_of(&tp.topic),
+            options,
+        )
+    }
+
+    /// A checkpoint that cannot be read costs time, not records: recovery then starts earlier.
+    fn read_checkpoint(&self, dir: &LogDir, name: &str) -> Offsets {
+        checkpoints::read(self.disk.as_ref(), &dir.path.join(name)).unwrap_or_else(|e| {
+            tracing::warn!("{e}; it is taken for empty");
+            Offsets::new()
+        })
+    }
+
+    /// Writes one offset per log, for those that `offset_of` gives one, unless nothing changed.
+    fn checkpoint(
+        &self,
+        name: &'static str,
+        offset_of: impl Fn(&Log) -> Option<i64>,
+    ) -> Result<(), LogError> {
+        let mut by_dir = vec![Offsets::new(); self.dirs.len()];
+        for (tp, hosted) in self.logs.read().iter() {
+            if let (Some(offsets), Some(offset)) =
+                (by_dir.get_mut(hosted.dir), offset_of(&hosted.log))
+            {
+                offsets.insert(tp.clone(), offset);
+            }
+        }
+        for (dir, offsets) in self.dirs.iter().zip(by_dir) {
+            let mut written = dir.written.lock();
+            if written.get(name) != Some(&offsets) {
+                checkpoints::write(self.disk.as_ref(), &dir.path.join(name), &offsets)?;
+                written.insert(name, offsets);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_in_cleaner_checkpoints(&self, tps: &[TopicPartition]) -> Result<(), LogError> {
+        for dir in &self.dirs {
+            let path = dir.path.join(checkpoints::CLEANER);
+            let mut offsets = checkpoints::read(self.disk.as_ref(), &path)?;
+            let before = offsets.len();
+            offsets.retain(|tp, _| !tps.contains(tp));
+            if offsets.len() < before {
+                checkpoints::write(self.disk.as_ref(), &path, &offsets)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rename(
+        &self,
+        tp: &TopicPartition,
+        unique: Uuid,
+        suffix: &str,
+    ) -> Result<Option<Arc<Log>>, LogError> {
+        let mut logs = self.logs.write();
+        let Some(hosted) = logs.get(tp) else {
+            return Ok(None);
+        };
+        let Some(parent) = self.dirs.get(hosted.dir) else {
+            return Ok(None);
+        };
+        let log = Arc::clone(&hosted.log);
+        log.leave(parent.path.join(renamed_dir(tp, unique, suffix)))?;
+        self.disk.sync_dir(&parent.path).at(&parent.path)?;
+        logs.remove(tp);
+        Ok(Some(log))
+    }
+
+    fn for_all(&self, mut work: impl FnMut(&Log) -> Result<(), LogError>) -> Result<(), LogError> {
+        let mut result = Ok(());
+        for log in self.logs() {
+            match work(&log) {
+                // It was deleted meanwhile.
+                Err(LogError::Closed(_)) | Ok(()) => {}
+                Err(e) => {
+                    tracing::error!("{}: {e}", log.topic_partition());
+                    if result.is_ok() {
+                        result = Err(e);
+                    }
+                }
+            }
+        }
+        result
+    }
+}
+
+/// About ten lines per directory, if it is recovered.
+fn report_progress(dir: &LogDir, state: &DirState, done: usize, total: usize) {
+    let step = (total / 10).max(1);
+    if !state.clean && (done % step == 0 || done == total) && total > 1 {
+        tracing::info!("{}: {done} of {total} logs recovered", dir.path.display());
+    }
+}

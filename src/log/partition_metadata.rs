@@ -1,0 +1,80 @@
+//! `partition.metadata`, which ties a partition's directory to its topic's id:
+//!
+//! ```text
+//! version: 0
+//! topic_id: <uuid in base64url, 22 characters>      no newline at the end
+//! ```
+use std::path::Path;
+
+use crate::protocol::Uuid;
+
+use super::error::{At, LogError};
+use super::storage::{Disk, read_file, replace_file};
+
+pub const FILE_NAME: &str = "partition.metadata";
+const BYTES_MAX: u64 = 4096;
+
+/// The id in the file at `path`; `None` if there is no file.
+pub fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Uuid>, LogError> {
+    let Some(bytes) = read_file(disk, path, BYTES_MAX).at(path)? else {
+        return Ok(None);
+    };
+    parse(&bytes).map(Some).ok_or_else(|| {
+        LogError::malformed(path, "is no version 0 partition metadata with a topic id")
+    })
+}
+
+pub fn write(disk: &dyn Disk, path: &Path, topic_id: Uuid) -> Result<(), LogError> {
+    replace_file(disk, path, format(topic_id).as_bytes()).at(path)
+}
+
+fn format(topic_id: Uuid) -> String {
+    format!("version: 0\ntopic_id: {topic_id}")
+}
+
+fn parse(bytes: &[u8]) -> Option<Uuid> {
+    let text = str::from_utf8(bytes).ok()?;
+    let mut version = None;
+    let mut topic_id = None;
+    for line in text.lines() {
+        let (name, value) = line.split_once(':')?;
+        match name.trim() {
+            "version" => version = Some(value.trim()),
+            "topic_id" => topic_id = value.trim().parse::<Uuid>().ok(),
+            _ => {}
+        }
+    }
+    topic_id.filter(|id| version == Some("0") && *id != Uuid::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn is_written_as_kafka_does() {
+        let id: Uuid = "I9wgQHScTCOxSVPaxYaNlw".parse().unwrap();
+        assert_eq!(format(id), "version: 0\ntopic_id: I9wgQHScTCOxSVPaxYaNlw");
+        assert_eq!(parse(format(id).as_bytes()), Some(id));
+    }
+
+    #[test]
+    fn what_has_no_id_is_refused() {
+        for text in [
+            "",
+            "version: 0",
+            "version: 1\ntopic_id: I9wgQHScTCOxSVPaxYaNlw",
+            "topic_id",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = parse(&bytes);
+        }
+    }
+}
