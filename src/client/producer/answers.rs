@@ -391,6 +391,8 @@ fn renews(error: &ClientError) -> bool {
 async fn init_producer_id(client: &crate::client::Client) -> Result<ProducerId> {
     loop {
         let build = |_version| InitProducerIdRequest {
+            // The schema has an empty id, which brokers refuse, where it is not said.
+            transactional_id: None,
             transaction_timeout_ms: i32::MAX,
             ..Default::default()
         };
