@@ -204,15 +204,14 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         request: OffsetCommitRequest,
     ) -> OffsetCommitResponse {
         let partition = self.partition_for(&request.group_id);
-        // Only an error needs the request once more.
-        let failed = |error| response::commit_error(&request, error);
+        let request = Arc::new(request);
         let call = GroupRequest::OffsetCommit {
             api_version: context.api_version,
             request: request.clone(),
         };
         match self.runtime.call(partition, call).await {
             Ok(GroupReply::OffsetCommit(response)) => response,
-            other => failed(error_of(other)),
+            other => response::commit_error(&request, error_of(other)),
         }
     }
 

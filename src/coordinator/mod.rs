@@ -19,3 +19,6 @@ pub mod shard;
 pub use groups::{GroupCoordinator, RequestContext};
 pub use runtime::{Appended, PartitionLog};
 pub use shard::Now;
+
+#[cfg(test)]
+mod tests;

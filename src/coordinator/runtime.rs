@@ -29,7 +29,8 @@ pub struct Appended {
 }
 
 /// The partitions of a coordinator's topic, as the broker has them. The calls are synchronous and quick; only
-/// `read` may wait for a disk, and runs on the blocking pool.
+/// `read` may wait for a disk, and runs on the blocking pool. They are made under the shard's lock: none may call
+/// the runtime back. [`Runtime::high_watermark_advanced`] is for a high watermark that moves later.
 pub trait PartitionLog: Send + Sync + 'static {
     /// Appends one batch as the partition's leader: all of it, or nothing.
     fn append(&self, partition: i32, batch: Bytes, now_ms: i64) -> Result<Appended, ErrorCode>;
@@ -140,29 +141,31 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
     /// The partition is ours: replays it on the blocking pool. From now on it answers COORDINATOR_LOAD_IN_PROGRESS,
     /// and once the returned task is done it serves. A partition that is loaded already stays as it is.
     pub fn load(self: &Arc<Self>, partition: i32) -> JoinHandle<Result<(), LoadError>> {
-        let slot = {
+        let slot = Arc::new(Slot {
+            partition,
+            state: Mutex::new(SlotState {
+                stage: Stage::Loading,
+                waiting: HashMap::new(),
+                uncommitted: VecDeque::new(),
+                end_offset: 0,
+            }),
+            deadline_ms: AtomicI64::new(i64::MAX),
+        });
+        {
             let mut slots = self.slots.lock();
-            if slots.contains_key(&partition) {
+            let is_gone = |slot: &Arc<Slot<S>>| matches!(slot.state.lock().stage, Stage::Gone);
+            if slots.get(&partition).is_some_and(|slot| !is_gone(slot)) {
                 return tokio::spawn(async { Ok(()) });
             }
-            let slot = Arc::new(Slot {
-                partition,
-                state: Mutex::new(SlotState {
-                    stage: Stage::Loading,
-                    waiting: HashMap::new(),
-                    uncommitted: VecDeque::new(),
-                    end_offset: 0,
-                }),
-                deadline_ms: AtomicI64::new(i64::MAX),
-            });
             slots.insert(partition, slot.clone());
-            slot
-        };
+        }
         let runtime = self.clone();
         tokio::task::spawn_blocking(move || {
             let loaded = runtime.load_now(&slot);
             if let Err(error) = &loaded {
-                error!("a coordinator partition could not be loaded: {error}");
+                if !matches!(error, LoadError::Unloaded { .. }) {
+                    error!("a coordinator partition could not be loaded: {error}");
+                }
                 slot.state.lock().stage = Stage::Gone;
             }
             loaded

@@ -4,6 +4,7 @@
 //! groups whose last generation had members. A group has a live half from its first JoinGroup on until it is empty
 //! again and the log says so.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -50,7 +51,8 @@ pub enum GroupRequest {
     Leave(LeaveGroupRequest),
     OffsetCommit {
         api_version: i16,
-        request: OffsetCommitRequest,
+        /// Shared with whoever builds the response if there is none from here.
+        request: Arc<OffsetCommitRequest>,
     },
     OffsetFetch {
         request: OffsetFetchRequestGroup,

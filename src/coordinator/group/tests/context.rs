@@ -1,5 +1,6 @@
 //! The driver of the tests: appends, replays and answers as `runtime.rs` does, without threads or time.
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -164,7 +165,7 @@ impl Context {
     /// The log is all there is; a broker starts on it.
     pub fn restart(&mut self) {
         let mut shard = GroupShard::new(self.shard.config.clone());
-        std::mem::swap(&mut shard.stored, &mut self.stored_from_log());
+        shard.stored = self.stored_from_log();
         self.shard = shard;
         self.answers.clear();
         let decision = self.shard.loaded(self.now);
@@ -275,7 +276,7 @@ impl Context {
     pub fn commit_request(&mut self, api_version: i16, request: OffsetCommitRequest) -> ErrorCode {
         match self.ask(GroupRequest::OffsetCommit {
             api_version,
-            request,
+            request: Arc::new(request),
         }) {
             GroupReply::OffsetCommit(response) => {
                 ErrorCode::from_code(response.topics[0].partitions[0].error_code)

@@ -76,7 +76,7 @@ fn a_commit_that_cannot_be_stored_has_not_happened() {
     context.failure = Some(ErrorCode::KafkaStorageError);
     let request = GroupRequest::OffsetCommit {
         api_version: 9,
-        request: commit_request("", -1, 1),
+        request: commit_request("", -1, 1).into(),
     };
     let token = context.send(request);
     assert_eq!(context.answer(token), Some(Err(ErrorCode::NotCoordinator)));

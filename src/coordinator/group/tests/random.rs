@@ -201,7 +201,7 @@ impl World {
                 let client = who.map(|who| self.clients[who].clone());
                 let (id, generation) =
                     client.map_or((String::new(), -1), |c| (c.member_id, c.generation));
-                let request = commit_request(&id, generation, offset);
+                let request = commit_request(&id, generation, offset).into();
                 self.context.send(GroupRequest::OffsetCommit {
                     api_version: 9,
                     request,
