@@ -1,8 +1,10 @@
-//! The group coordinator as the broker's handlers call it: one async function per API. What is checked before a
-//! request reaches a shard is checked here, and every error becomes the API's own response.
+//! The group coordinator as the broker's handlers call it: one async function per API. What is
+//! checked before a request reaches a shard is checked here, and every error becomes the API's own
+//! response.
 //!
-//! Authorisation, throttling and the mapping between topic names and ids belong to the handlers. Topics of
-//! OffsetCommit and OffsetFetch come with their name filled in whatever the version, and with their id if it is known.
+//! Authorisation, throttling and the mapping between topic names and ids belong to the handlers.
+//! Topics of OffsetCommit and OffsetFetch come with their name filled in whatever the version, and
+//! with their id if it is known.
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -283,20 +285,17 @@ impl<L: PartitionLog> GroupCoordinator<L> {
     ) -> DescribeGroupsResponse {
         let mut response = DescribeGroupsResponse::default();
         for group in request.groups {
+            let partition = self.partition_for(&group);
             let groups = vec![group];
             let call = GroupRequest::Describe {
                 api_version: context.api_version,
                 groups: groups.clone(),
             };
-            let partition = self.partition_for(&groups[0]);
-            match self.runtime.call(partition, call).await {
-                Ok(GroupReply::Describe(described)) => response.groups.extend(described),
-                other => {
-                    response
-                        .groups
-                        .extend(response::describe_error(&groups, error_of(other)));
-                }
-            }
+            let described = match self.runtime.call(partition, call).await {
+                Ok(GroupReply::Describe(described)) => described,
+                other => response::describe_error(&groups, error_of(other)),
+            };
+            response.groups.extend(described);
         }
         response
     }
@@ -346,7 +345,8 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         }
     }
 
-    /// Topics are gone: their offsets go. What cannot be removed now stays until it expires, as in Kafka.
+    /// Topics are gone: their offsets go. What cannot be removed now stays until it expires, as in
+    /// Kafka.
     pub async fn on_topics_deleted(&self, topics: Vec<(String, Uuid)>) {
         for partition in self.runtime.partitions() {
             let call = GroupRequest::TopicsDeleted(topics.clone());
@@ -367,7 +367,8 @@ fn error_of(result: Result<GroupReply, ErrorCode>) -> ErrorCode {
     result.err().unwrap_or(ErrorCode::UnknownServerError)
 }
 
-/// Kafka's mapping: the absolute value of Java's `String.hashCode`, 0 for the one that has none, modulo.
+/// Kafka's mapping: the absolute value of Java's `String.hashCode`, 0 for the one that has none,
+/// modulo.
 pub fn partition_for(group_id: &str, partition_count: i32) -> i32 {
     let hash = group_id.encode_utf16().fold(0i32, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(i32::from(unit))

@@ -1,5 +1,5 @@
-//! Coordinators: pure state machines whose state is the records of an internal topic, and the driver that
-//! persists what they decide.
+//! Coordinators: pure state machines whose state is the records of an internal topic, and the
+//! driver that persists what they decide.
 //!
 //! | file | what lives there |
 //! | --- | --- |

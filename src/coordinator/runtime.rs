@@ -1,6 +1,7 @@
-//! The driver of coordinator machines: one shard per partition of the coordinator's topic, behind a lock that is
-//! never held across an await. It loads a partition by replaying it, appends what a shard decides, replays that,
-//! holds the answers until the high watermark covers it, and calls the shard when its deadlines pass.
+//! The driver of coordinator machines: one shard per partition of the coordinator's topic, behind a
+//! lock that is never held across an await. It loads a partition by replaying it, appends what a
+//! shard decides, replays that, holds the answers until the high watermark covers it, and calls the
+//! shard when its deadlines pass.
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{debug, error};
 
 use super::load;
 use super::shard::{Answer, Decision, EncodedRecord, Now, Shard, Token, append_error_to_client};
@@ -28,9 +29,10 @@ pub struct Appended {
     pub last_offset: i64,
 }
 
-/// The partitions of a coordinator's topic, as the broker has them. The calls are synchronous and quick; only
-/// `read` may wait for a disk, and runs on the blocking pool. They are made under the shard's lock: none may call
-/// the runtime back. [`Runtime::high_watermark_advanced`] is for a high watermark that moves later.
+/// The partitions of a coordinator's topic, as the broker has them. The calls are synchronous and
+/// quick; only `read` may wait for a disk, and runs on the blocking pool. They are made under the
+/// shard's lock: none may call the runtime back. [`Runtime::high_watermark_advanced`] is for a high
+/// watermark that moves later.
 pub trait PartitionLog: Send + Sync + 'static {
     /// Appends one batch as the partition's leader: all of it, or nothing.
     fn append(&self, partition: i32, batch: Bytes, now_ms: i64) -> Result<Appended, ErrorCode>;
@@ -38,7 +40,8 @@ pub trait PartitionLog: Send + Sync + 'static {
     fn high_watermark(&self, partition: i32) -> i64;
     /// The first offset there is.
     fn log_start_offset(&self, partition: i32) -> i64;
-    /// Some batches from the one that holds `offset` on, below the high watermark; empty at the end.
+    /// Some batches from the one that holds `offset` on, below the high watermark; empty at the
+    /// end.
     fn read(&self, partition: i32, offset: i64) -> Result<Bytes, ErrorCode>;
 }
 
@@ -138,8 +141,9 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
         })
     }
 
-    /// The partition is ours: replays it on the blocking pool. From now on it answers COORDINATOR_LOAD_IN_PROGRESS,
-    /// and once the returned task is done it serves. A partition that is loaded already stays as it is.
+    /// The partition is ours: replays it on the blocking pool. From now on it answers
+    /// COORDINATOR_LOAD_IN_PROGRESS, and once the returned task is done it serves. A partition that
+    /// is loaded already stays as it is.
     pub fn load(self: &Arc<Self>, partition: i32) -> JoinHandle<Result<(), LoadError>> {
         let slot = Arc::new(Slot {
             partition,
@@ -187,7 +191,7 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
         state.stage = Stage::Active(Box::new(shard));
         self.carry_out(slot, &mut state, now, decision);
         if end_offset > 0 {
-            info!(
+            debug!(
                 "loaded coordinator partition {partition} up to offset {end_offset} in {} ms",
                 started.elapsed().as_millis()
             );

@@ -1,13 +1,14 @@
-//! What a coordinator machine is: two kinds of method and no third. Request handlers look at the state that the
-//! log built and decide (records, answers); `replay` applies one record. The same replay runs live and when a
-//! partition is loaded, so recovery is the path that every request tests.
+//! What a coordinator machine is: two kinds of method and no third. Request handlers look at the
+//! state that the log built and decide (records, answers); `replay` applies one record. The same
+//! replay runs live and when a partition is loaded, so recovery is the path that every request
+//! tests.
 use bytes::Bytes;
 
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError};
 
-/// The time, given from outside. Deadlines use the monotonic clock, records the wall clock, so that a clock that
-/// is set forward expires no session.
+/// The time, given from outside. Deadlines use the monotonic clock, records the wall clock, so that
+/// a clock that is set forward expires no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// Milliseconds since the epoch.
@@ -16,7 +17,8 @@ pub struct Now {
     pub monotonic_ms: i64,
 }
 
-/// Names a request that waits for its answer. The driver gives it out and keeps whatever is needed to answer.
+/// Names a request that waits for its answer. The driver gives it out and keeps whatever is needed
+/// to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
@@ -29,14 +31,15 @@ pub struct Answer<R> {
 
 /// What a request, a timer or an append decided.
 ///
-/// The driver appends `records`, replays them, tells the shard through [`Shard::appended`], and sends `answers`
-/// once the log's high watermark covers all that was appended so far. If the append fails nothing is replayed,
-/// the shard is told, and the tokens of `answers` get the error instead.
+/// The driver appends `records`, replays them, tells the shard through [`Shard::appended`], and
+/// sends `answers` once the log's high watermark covers all that was appended so far. If the append
+/// fails nothing is replayed, the shard is told, and the tokens of `answers` get the error instead.
 #[derive(Debug)]
 pub struct Decision<S: Shard> {
     pub records: Vec<S::Record>,
     pub answers: Vec<Answer<S::Reply>>,
-    /// What the shard wants to hear about once the records are in the log (or could not be appended).
+    /// What the shard wants to hear about once the records are in the log (or could not be
+    /// appended).
     pub after: Option<S::AfterAppend>,
     /// The records go into one batch. Clean-ups say no: they may be many, and each stands alone.
     pub atomic: bool,
@@ -69,7 +72,8 @@ pub trait Shard: Sized + Send + 'static {
     type Record: Send;
     type AfterAppend: Send;
 
-    /// Reads a record; `None` if its kind is unknown to this version: it is skipped and stays in the log.
+    /// Reads a record; `None` if its kind is unknown to this version: it is skipped and stays in
+    /// the log.
     fn decode(key: Bytes, value: Option<Bytes>) -> Result<Option<Self::Record>, DecodeError>;
     fn encode(record: &Self::Record) -> Result<EncodedRecord, EncodeError>;
 
@@ -83,7 +87,8 @@ pub trait Shard: Sized + Send + 'static {
     /// The end of a transaction in this partition.
     fn replay_end_transaction(&mut self, producer_id: i64, committed: bool);
 
-    /// The records of the decision that carried `after` are in the log and replayed, or `outcome` says why not.
+    /// The records of the decision that carried `after` are in the log and replayed, or `outcome`
+    /// says why not.
     fn appended(
         &mut self,
         now: Now,
@@ -104,8 +109,8 @@ pub trait Shard: Sized + Send + 'static {
     fn check_invariants(&self);
 }
 
-/// What a client is told when the log refused an append, as Kafka maps it: an error that sends the client back to
-/// find its coordinator, or makes it try again.
+/// What a client is told when the log refused an append, as Kafka maps it: an error that sends the
+/// client back to find its coordinator, or makes it try again.
 pub fn append_error_to_client(error: ErrorCode) -> ErrorCode {
     match error {
         ErrorCode::UnknownTopicOrPartition

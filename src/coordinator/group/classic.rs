@@ -1,11 +1,12 @@
-//! A classic group as its members see it: who is here, which generation, who waits for what. Between two
-//! generations nothing of this is in the log; what is, is in [`stored`](super::stored).
+//! A classic group as its members see it: who is here, which generation, who waits for what.
+//! Between two generations nothing of this is in the log; what is, is in [`stored`](super::stored).
 //!
 //! ```text
-//! Empty ──join──▶ PreparingRebalance ──all joined, or time is up──▶ CompletingRebalance ──leader's SyncGroup──▶ Stable
-//!   ▲                 │      ▲   ▲                                        │                                      │
-//!   └─nobody left─────┘      │   └──a member comes, goes or changes───────┘                                      │
-//!                            └───────────────────────────────────────────────────────────────────────────────────┘
+//! Empty ──join──▶ PreparingRebalance ──all joined, or time is up──▶ CompletingRebalance
+//!   ▲              │    ▲        ▲                                   │             │
+//!   └─nobody left──┘    │        └──a member comes, goes or changes──┘       leader's SyncGroup
+//!                       │                                                          ▼
+//!                       └──────────a member comes, goes or changes────────────── Stable
 //! ```
 //! Dead is what a group that does not exist is called; no group object is ever in that state.
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +118,8 @@ impl Member {
         found.map(|p| p.metadata.clone()).unwrap_or_default()
     }
 
-    /// While a member waits for us, silence is not its fault. A new member has to be dropped some time all the same.
+    /// While a member waits for us, silence is not its fault. A new member has to be dropped some
+    /// time all the same.
     pub fn may_be_silent(&self) -> bool {
         !self.is_new && (self.awaiting_join.is_some() || self.awaiting_sync.is_some())
     }
@@ -206,7 +208,8 @@ impl ClassicGroup {
         }
     }
 
-    /// The record of the current generation. Members without an entry in `assignments` get an empty one.
+    /// The record of the current generation. Members without an entry in `assignments` get an empty
+    /// one.
     pub fn to_record(&self, assignments: &BTreeMap<String, Bytes>) -> GroupRecord {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let member = |(id, member): (&String, &Member)| MemberMetadata {
@@ -304,8 +307,8 @@ impl ClassicGroup {
         self.protocol_type.as_deref() == Some(protocol_type) && names.iter().any(spoken_by_all)
     }
 
-    /// The protocol of the next generation: each member votes for the first of its list that all can speak. Among
-    /// equals the first by name wins (in Kafka, the order of a hash map).
+    /// The protocol of the next generation: each member votes for the first of its list that all
+    /// can speak. Among equals the first by name wins (in Kafka, the order of a hash map).
     pub fn select_protocol(&self) -> Option<String> {
         let spoken_by_all = |name: &str| self.members.values().all(|member| member.supports(name));
         let candidates: BTreeSet<&str> = match self.members.values().next() {
@@ -363,7 +366,8 @@ impl ClassicGroup {
         removed
     }
 
-    /// Gives a static member a new id. Whoever waited under the old one is returned with the old member.
+    /// Gives a static member a new id. Whoever waited under the old one is returned with the old
+    /// member.
     pub fn rename_static(
         &mut self,
         instance_id: &str,
@@ -474,7 +478,8 @@ impl ClassicGroup {
         Some(topics)
     }
 
-    /// Whether offsets of the topic are in use. A consumer group whose subscriptions cannot be read uses them all.
+    /// Whether offsets of the topic are in use. A consumer group whose subscriptions cannot be read
+    /// uses them all.
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         match self.subscribed_topics() {
             Some(topics) => topics.contains(topic),

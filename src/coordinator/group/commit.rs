@@ -20,7 +20,8 @@ use crate::protocol::messages::{
 };
 use crate::protocol::{ErrorCode, Uuid};
 
-/// From this version on a missing group is GROUP_ID_NOT_FOUND; and members of modern groups need it.
+/// From this version on a missing group is GROUP_ID_NOT_FOUND; and members of modern groups need
+/// it.
 const MEMBER_EPOCH_FROM: i16 = 9;
 /// OffsetCommit 2-4: keep the offset for as long as the broker says.
 const DEFAULT_RETENTION: i64 = -1;
@@ -227,7 +228,8 @@ impl GroupShard {
         }
     }
 
-    /// Offsets of a topic that is gone. One that was made anew under the same name keeps what was committed for it.
+    /// Offsets of a topic that is gone. One that was made anew under the same name keeps what was
+    /// committed for it.
     pub(super) fn topics_deleted(&self, topics: &[(String, Uuid)]) -> GroupDecision {
         let mut out = GroupDecision {
             atomic: false,

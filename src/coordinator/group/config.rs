@@ -19,8 +19,8 @@ pub struct GroupConfig {
     pub offsets_retention_check_interval_ms: i64,
 }
 
-/// A member that joins for the first time and hears nothing (its client may be gone: a parked JoinGroup cannot see a
-/// disconnect) is dropped after this time. Fixed in Kafka too.
+/// A member that joins for the first time and hears nothing (its client may be gone: a parked
+/// JoinGroup cannot see a disconnect) is dropped after this time. Fixed in Kafka too.
 pub const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 5 * 60 * 1000;
 
 impl Default for GroupConfig {

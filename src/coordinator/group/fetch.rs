@@ -1,4 +1,5 @@
-//! OffsetFetch: one group at a time, as versions 8 and later ask. `for_old_versions` makes one of an older request.
+//! OffsetFetch: one group at a time, as versions 8 and later ask. `for_old_versions` makes one of
+//! an older request.
 use super::offsets::StoredOffset;
 use super::record::CommittedOffset;
 use super::shard::{GroupDecision, GroupReply, GroupShard};
@@ -139,7 +140,8 @@ fn without_offset(index: i32, error: ErrorCode) -> OffsetFetchResponsePartitions
     }
 }
 
-/// The one group that a request of versions 1-7 asks for. Version 1 has no "all topics": an empty list is empty.
+/// The one group that a request of versions 1-7 asks for. Version 1 has no "all topics": an empty
+/// list is empty.
 pub fn from_old_request(request: &OffsetFetchRequest) -> OffsetFetchRequestGroup {
     let topics = request.topics.as_ref().map(|topics| {
         let topic =
@@ -159,7 +161,8 @@ pub fn from_old_request(request: &OffsetFetchRequest) -> OffsetFetchRequestGroup
     }
 }
 
-/// The response of versions 1-7. Version 1 has no error for the whole: each partition asked for gets it.
+/// The response of versions 1-7. Version 1 has no error for the whole: each partition asked for
+/// gets it.
 pub fn to_old_response(
     version: i16,
     asked: &OffsetFetchRequestGroup,

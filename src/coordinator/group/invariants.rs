@@ -125,7 +125,8 @@ fn stable_is_what_the_log_says(group: &ClassicGroup, value: &GroupMetadataValue)
     assert_eq!(group.generation, value.generation, "{group:?}");
     assert_eq!(group.protocol, value.protocol, "{group:?}");
     for stored in &value.members {
-        // A member that did not fetch its assignment may have been removed since; that starts a rebalance.
+        // A member that did not fetch its assignment may have been removed since; that starts a
+        // rebalance.
         let member = group.members.get(&stored.member_id);
         let member =
             member.unwrap_or_else(|| panic!("{} is missing in {group:?}", stored.member_id));

@@ -1,5 +1,5 @@
 //! JoinGroup (KIP-394 member ids, KIP-345 static members, KIP-814 skipped assignments).
-use tracing::info;
+use tracing::debug;
 
 use super::classic::{Member, Protocol, State};
 use super::config::NEW_MEMBER_JOIN_TIMEOUT_MS;
@@ -90,8 +90,8 @@ fn refused(join: &Join, member_id: &str, error: ErrorCode) -> GroupDecision {
 }
 
 impl Step<'_> {
-    /// `group.max.size`. While the group rebalances those count that have rejoined, so that the last ones to come
-    /// are turned away.
+    /// `group.max.size`. While the group rebalances those count that have rejoined, so that the
+    /// last ones to come are turned away.
     fn accepts(&self, member_id: &str) -> bool {
         let max = usize::try_from(self.config.max_size).unwrap_or(0);
         match self.group.state {
@@ -195,7 +195,8 @@ impl Step<'_> {
             .get(member_id)
             .is_some_and(|member| member.protocols == protocols);
         match self.group.state {
-            // A repeated join, perhaps because the answer to the first was lost: it gets the same answer.
+            // A repeated join, perhaps because the answer to the first was lost: it gets the same
+            // answer.
             State::CompletingRebalance if unchanged => {
                 let response = self.generation_for(member_id);
                 self.answer_join(token, response);
@@ -251,7 +252,7 @@ impl Step<'_> {
                 member.session_timeout_ms = request.session_timeout_ms;
             }
             if next.select_protocol() == next.protocol {
-                info!(
+                debug!(
                     "group {}: static member {instance_id} is back as {new_id}",
                     next.id
                 );
@@ -297,7 +298,8 @@ impl Step<'_> {
         self.restart_session(new_id);
     }
 
-    /// The new id of a static member is in the log: it goes on where the old one stopped, without a rebalance.
+    /// The new id of a static member is in the log: it goes on where the old one stopped, without a
+    /// rebalance.
     pub(super) fn static_member_stored(
         &mut self,
         old_id: &str,
@@ -315,7 +317,8 @@ impl Step<'_> {
         if can_skip_assignment {
             response.skip_assignment = is_leader;
         } else {
-            // Older clients would assign if they thought that they lead: they are told the leader that was.
+            // Older clients would assign if they thought that they lead: they are told the leader
+            // that was.
             response.members = Vec::new();
             if is_leader {
                 response.leader = old_id.into();

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tracing::info;
+use tracing::debug;
 
 use super::classic::{ClassicGroup, State};
 use super::rebalance::{Step, sync_error};
@@ -128,7 +128,7 @@ impl Step<'_> {
         if !self.group.is_leader(&request.member_id) {
             return;
         }
-        info!(
+        debug!(
             "group {}: leader {} has assigned generation {}",
             self.group.id, request.member_id, self.group.generation
         );
@@ -142,7 +142,8 @@ impl Step<'_> {
         self.store_assignment(assignments);
     }
 
-    /// One member of a LeaveGroup. An administrator names static members by their instance id alone.
+    /// One member of a LeaveGroup. An administrator names static members by their instance id
+    /// alone.
     fn leave(&mut self, member: &MemberIdentity) -> MemberResponse {
         let instance_id = member.group_instance_id.as_deref();
         let reason = member.reason.as_deref().unwrap_or("not provided");
@@ -156,7 +157,7 @@ impl Step<'_> {
             valid.map(|()| member.member_id.clone())
         };
         if let Ok(member_id) = &leaving {
-            info!(
+            debug!(
                 "group {}: member {member_id} leaves, reason: {reason}",
                 self.group.id
             );

@@ -1,5 +1,6 @@
-//! The group machine: classic groups whole (KIP-394, KIP-345, KIP-814 …), committed offsets, and of consumer, share and
-//! streams groups what their records tell. Pure: time, ids and answers go through arguments and values.
+//! The group machine: classic groups whole (KIP-394, KIP-345, KIP-814 …), committed offsets, and of
+//! consumer, share and streams groups what their records tell. Pure: time, ids and answers go
+//! through arguments and values.
 //!
 //! | file | what lives there |
 //! | --- | --- |

@@ -1,10 +1,11 @@
-//! The committed offsets of all groups of a partition, and those of transactions that are still open.
+//! The committed offsets of all groups of a partition, and those of transactions that are still
+//! open.
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::CommittedOffset;
 
-/// An offset and where in the log it was committed: the newer of two is the one further on, whatever the order in
-/// which a transaction's offsets become visible.
+/// An offset and where in the log it was committed: the newer of two is the one further on,
+/// whatever the order in which a transaction's offsets become visible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredOffset {
     pub committed: CommittedOffset,
@@ -31,7 +32,8 @@ impl OffsetStore {
         Some(&stored.committed)
     }
 
-    /// An open transaction has committed an offset for the partition, and it is not known yet whether it counts.
+    /// An open transaction has committed an offset for the partition, and it is not known yet
+    /// whether it counts.
     pub fn is_pending(&self, group: &str, topic: &str, partition: i32) -> bool {
         self.pending_of(group).any(|topics| {
             topics

@@ -1,5 +1,5 @@
-//! How a generation comes about: the join phase, the sync phase and what ends them. Every function here works on
-//! one group in one step; what it decides is collected in the step's [`Decision`].
+//! How a generation comes about: the join phase, the sync phase and what ends them. Every function
+//! here works on one group in one step; what it decides is collected in the step's [`Decision`].
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -80,7 +80,8 @@ impl Step<'_> {
         }
     }
 
-    /// Ends the join phase if all members have joined. The initial rebalance waits for its delay all the same.
+    /// Ends the join phase if all members have joined. The initial rebalance waits for its delay
+    /// all the same.
     pub fn maybe_complete_join(&mut self) {
         let is_preparing = self.group.state == State::PreparingRebalance;
         if is_preparing && !self.group.is_initial_rebalance() && self.group.all_have_joined() {
@@ -98,7 +99,7 @@ impl Step<'_> {
         let is_initial = self.group.state == State::Empty;
         self.group
             .transition(State::PreparingRebalance, self.now.wall_ms);
-        info!(
+        debug!(
             "preparing to rebalance group {}, generation {}: {reason}",
             self.group.id, self.group.generation
         );
@@ -141,7 +142,8 @@ impl Step<'_> {
         }
     }
 
-    /// Ends the join phase: who has not rejoined is out (static members stay), the rest is the next generation.
+    /// Ends the join phase: who has not rejoined is out (static members stay), the rest is the next
+    /// generation.
     pub fn complete_join(&mut self) {
         self.timers.cancel(&self.join_key());
         self.drop_absent_members();

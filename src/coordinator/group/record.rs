@@ -1,13 +1,15 @@
 //! The records of `__consumer_offsets`: typed on one side, key and value bytes on the other.
 //!
 //! ```text
-//! key   = i16 type, fields of that type            value = i16 version, fields of that version; null: deleted
-//! 0, 1  offset commit (value 0-4)                  2  classic group (value 0-4)
-//! 3-8, 16  consumer groups (KIP-848)   10-15  share groups (KIP-932)   17, 19-23  streams groups (KIP-1071)
+//! key   = i16 type, then the fields of that type
+//! value = i16 version, then the fields of that version; null: deleted
+//! 0, 1         offset commit, value 0-4         2           classic group, value 0-4
+//! 3-8, 16      consumer groups (KIP-848)        10-15       share groups (KIP-932)
+//! 17, 19-23    streams groups (KIP-1071)
 //! ```
-//! Written: offset commits with value version 4 (1 if the client sent a retention time), classic groups with
-//! version 3, and tombstones, as Kafka 4.3 does. Of the other groups only what the group's type, state and members
-//! are made of is read; their records stay in the log as they are.
+//! Written: offset commits with value version 4 (1 if the client sent a retention time), classic
+//! groups with version 3, and tombstones, as Kafka 4.3 does. Of the other groups only what the
+//! group's type, state and members are made of is read; their records stay in the log as they are.
 use bytes::Bytes;
 
 use crate::coordinator::shard::EncodedRecord;

@@ -1,8 +1,8 @@
 //! The group machine: one shard per `__consumer_offsets` partition.
 //!
-//! `stored` is what the log says and changes by replay alone; `live` is who is here now, empty after a load but for
-//! groups whose last generation had members. A group has a live half from its first JoinGroup on until it is empty
-//! again and the log says so.
+//! `stored` is what the log says and changes by replay alone; `live` is who is here now, empty
+//! after a load but for groups whose last generation had members. A group has a live half from its
+//! first JoinGroup on until it is empty again and the log says so.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -27,7 +27,8 @@ pub struct ModernGroup {
     validated_topology_epoch: i32,
     topology_epoch: Option<i32>,
     pub members: BTreeMap<String, ModernMember>,
-    /// The keys that have a value in the log: what a deletion must write tombstones for, in the order of their types.
+    /// The keys that have a value in the log: what a deletion must write tombstones for, in the
+    /// order of their types.
     pub live_keys: BTreeSet<(i16, Bytes)>,
 }
 
@@ -135,7 +136,8 @@ impl ModernGroup {
         }
     }
 
-    /// Which topics the members use is not read: while there are members, none of the offsets may go.
+    /// Which topics the members use is not read: while there are members, none of the offsets may
+    /// go.
     pub fn validate_offset_delete(&self) -> Result<(), ErrorCode> {
         match (self.group_type, self.members.is_empty()) {
             (GroupType::Share, _) => Err(ErrorCode::GroupIdNotFound),
@@ -148,7 +150,8 @@ impl ModernGroup {
         if !self.members.is_empty() {
             return Err(ErrorCode::NonEmptyGroup);
         }
-        // Its share partitions have state of their own, which has to go first: not without a share coordinator.
+        // Its share partitions have state of their own, which has to go first: not without a share
+        // coordinator.
         let has_share_state = self
             .live_keys
             .iter()
@@ -160,7 +163,8 @@ impl ModernGroup {
         }
     }
 
-    /// Tombstones for everything that is stored. The record that makes the group goes last, as in Kafka.
+    /// Tombstones for everything that is stored. The record that makes the group goes last, as in
+    /// Kafka.
     pub fn tombstones(&self, group: &str) -> Vec<GroupRecord> {
         let tombstone = |(key_type, key): &(i16, Bytes)| {
             GroupRecord::Modern(ModernRecord {

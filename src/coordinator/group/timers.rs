@@ -1,4 +1,5 @@
-//! Deadlines by name: what the group machine uses for sessions, rebalances and clean-ups. No clock in here.
+//! Deadlines by name: what the group machine uses for sessions, rebalances and clean-ups. No clock
+//! in here.
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What happens when a deadline passes. Setting a key again moves its deadline.

@@ -1,4 +1,5 @@
-//! The driver of the tests: appends, replays and answers as `runtime.rs` does, without threads or time.
+//! The driver of the tests: appends, replays and answers as `runtime.rs` does, without threads or
+//! time.
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Sequences of requests against one shard: a mock clock, and a log in memory that a second shard replays after
-//! every step and must agree with.
+//! Sequences of requests against one shard: a mock clock, and a log in memory that a second shard
+//! replays after every step and must agree with.
 mod context;
 mod fixture;
 mod offsets;

@@ -1,5 +1,5 @@
-//! Random operations: after every one the invariants hold, nobody is answered twice (the context sees to both), and
-//! the log replays to the state that the shard has.
+//! Random operations: after every one the invariants hold, nobody is answered twice (the context
+//! sees to both), and the log replays to the state that the shard has.
 use proptest::prelude::*;
 
 use super::context::*;
@@ -23,6 +23,9 @@ enum Op {
     Sync {
         who: usize,
     },
+    SyncAll,
+    /// Everyone who is in the group, or has been told an id, joins again.
+    RejoinAll,
     Heartbeat {
         who: usize,
     },
@@ -53,20 +56,26 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     let who = 0usize..4;
+    let versions = prop::sample::select(vec![3i16, 9]);
     prop_oneof![
-        4 => (who.clone(), prop::sample::select(vec![3i16, 9]), prop::option::of(0u8..2), 0u8..3)
-            .prop_map(|(who, version, instance, protocol)| Op::Join { who, version, instance, protocol }),
+        4 => (who.clone(), versions, prop::option::of(0u8..2), 0u8..3).prop_map(
+            |(who, version, instance, protocol)| Op::Join { who, version, instance, protocol }
+        ),
         6 => (who.clone(), 0u8..3).prop_map(|(who, protocol)| Op::Rejoin { who, protocol }),
-        6 => who.clone().prop_map(|who| Op::Sync { who }),
+        3 => who.clone().prop_map(|who| Op::Sync { who }),
+        5 => Just(Op::SyncAll),
+        5 => Just(Op::RejoinAll),
         2 => who.clone().prop_map(|who| Op::Heartbeat { who }),
         2 => who.clone().prop_map(|who| Op::Leave { who }),
-        3 => (prop::option::of(who), 0i64..100).prop_map(|(who, offset)| Op::Commit { who, offset }),
+        3 => (prop::option::of(who), 0i64..100)
+            .prop_map(|(who, offset)| Op::Commit { who, offset }),
         1 => (0i64..2, 0i64..100)
             .prop_map(|(producer_id, offset)| Op::Transaction { producer_id, offset }),
         1 => (0i64..2, any::<bool>())
             .prop_map(|(producer_id, committed)| Op::EndTransaction { producer_id, committed }),
-        6 => prop::sample::select(vec![1i64, 3_000, 9_000, 70_000, 700_000_000])
+        6 => prop::sample::select(vec![1i64, 3_000, 3_000, 6_000, 9_000, 70_000])
             .prop_map(|ms| Op::Sleep { ms }),
+        1 => Just(Op::Sleep { ms: 700_000_000 }),
         1 => any::<bool>().prop_map(|on| Op::Fail { on }),
         1 => Just(Op::Delete),
         1 => Just(Op::Restart),
@@ -150,6 +159,45 @@ impl World {
         }
     }
 
+    fn rejoin_all(&mut self) {
+        for who in 0..self.clients.len() {
+            let client = &self.clients[who];
+            if !client.member_id.is_empty() && client.join.is_none() {
+                self.join(who, 9, 0);
+            }
+        }
+    }
+
+    fn sync(&mut self, who: usize) {
+        let client = self.clients[who].clone();
+        let joined = crate::protocol::messages::JoinGroupResponse {
+            generation_id: client.generation,
+            member_id: client.member_id,
+            protocol_name: None,
+            ..Default::default()
+        };
+        let assignments: Vec<(&str, &str)> = match client.is_leader {
+            true => client
+                .members
+                .iter()
+                .map(|id| (id.as_str(), id.as_str()))
+                .collect(),
+            false => Vec::new(),
+        };
+        self.context.send_sync(&joined, &assignments);
+    }
+
+    fn leave(&mut self, who: usize) {
+        let client = std::mem::take(&mut self.clients[who]);
+        let members = vec![identity(&client.member_id, None)];
+        let request = crate::protocol::messages::LeaveGroupRequest {
+            group_id: GROUP.into(),
+            members,
+            ..Default::default()
+        };
+        self.context.send(GroupRequest::Leave(request));
+    }
+
     fn apply(&mut self, op: Op) {
         match op {
             Op::Join {
@@ -165,38 +213,15 @@ impl World {
                 self.join(who, version, protocol);
             }
             Op::Rejoin { who, protocol } => self.join(who, 9, protocol),
-            Op::Sync { who } => {
-                let client = self.clients[who].clone();
-                let joined = crate::protocol::messages::JoinGroupResponse {
-                    generation_id: client.generation,
-                    member_id: client.member_id,
-                    ..Default::default()
-                };
-                let assignments: Vec<(&str, &str)> = match client.is_leader {
-                    true => client
-                        .members
-                        .iter()
-                        .map(|id| (id.as_str(), id.as_str()))
-                        .collect(),
-                    false => Vec::new(),
-                };
-                self.context.send_sync(&joined, &assignments);
-            }
+            Op::Sync { who } => self.sync(who),
+            Op::RejoinAll => self.rejoin_all(),
+            Op::SyncAll => (0..self.clients.len()).for_each(|who| self.sync(who)),
             Op::Heartbeat { who } => {
                 let client = &self.clients[who];
                 self.context
                     .heartbeat(&client.member_id.clone(), client.generation);
             }
-            Op::Leave { who } => {
-                let client = std::mem::take(&mut self.clients[who]);
-                let members = vec![identity(&client.member_id, None)];
-                let request = crate::protocol::messages::LeaveGroupRequest {
-                    group_id: GROUP.into(),
-                    members,
-                    ..Default::default()
-                };
-                self.context.send(GroupRequest::Leave(request));
-            }
+            Op::Leave { who } => self.leave(who),
             Op::Commit { who, offset } => {
                 let client = who.map(|who| self.clients[who].clone());
                 let (id, generation) =
@@ -236,8 +261,16 @@ impl World {
     }
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_log_is_the_state(ops in prop::collection::vec(op(), 1..60)) {
