@@ -30,6 +30,27 @@ impl MetadataChanges {
     pub fn is_empty(&self) -> bool {
         *self == MetadataChanges::default()
     }
+
+    /// Takes the changes in that came after these.
+    fn absorb(&mut self, later: MetadataChanges) {
+        for (id, topic) in later.deleted_topics {
+            self.partitions.retain(|(topic_id, _)| *topic_id != id);
+            if self.created_topics.remove(&id).is_none() {
+                self.deleted_topics.insert(id, topic);
+            }
+        }
+        self.created_topics.extend(later.created_topics);
+        self.partitions.extend(later.partitions);
+        self.configs.extend(later.configs);
+        self.features.extend(later.features);
+        self.brokers.extend(later.brokers);
+        self.controllers.extend(later.controllers);
+        self.producer_ids |= later.producer_ids;
+        self.acls |= later.acls;
+        self.scram |= later.scram;
+        self.tokens |= later.tokens;
+        self.quotas |= later.quotas;
+    }
 }
 
 /// Builds the next image from one and some records.
@@ -82,7 +103,7 @@ pub fn apply(
 
 /// Follows the metadata log batch by batch. Its image never holds half a transaction: records
 /// between `BeginTransaction` and `EndTransaction` show together, or not at all.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MetadataLoader {
     committed: MetadataDelta,
     /// Since when a transaction is open, and what it would make of the image.
@@ -147,11 +168,12 @@ impl MetadataLoader {
         match (&record.record, self.open.is_some()) {
             (MetadataRecord::BeginTransaction(_), false) => {
                 self.committed.image.provenance = self.provenance;
-                self.open = Some(self.committed.clone());
+                self.open = Some(MetadataDelta::new(&self.committed.image));
             }
             (MetadataRecord::EndTransaction(_), true) => {
                 if let Some(open) = self.open.take() {
-                    self.committed = open;
+                    self.committed.image = open.image;
+                    self.committed.changes.absorb(open.changes);
                 }
             }
             (MetadataRecord::AbortTransaction(_), true) => self.open = None,
