@@ -79,7 +79,18 @@ pub struct ApiError {
     pub message: Option<String>,
 }
 
+impl From<ErrorCode> for ApiError {
+    fn from(code: ErrorCode) -> ApiError {
+        ApiError::bare(code)
+    }
+}
+
 impl ApiError {
+    /// The message, the error's usual one where there is no other.
+    pub fn text(&self) -> String {
+        self.message.clone().unwrap_or_else(|| self.code.message().to_owned())
+    }
+
     fn new(code: ErrorCode, message: impl Into<String>) -> ApiError {
         ApiError {
             code,

@@ -11,6 +11,7 @@ pub mod logging;
 pub mod options;
 pub mod output;
 pub mod registry;
+pub mod server_start;
 pub mod server_stop;
 pub mod storage;
 pub mod topics;

@@ -2,7 +2,7 @@
 use tracing::Level;
 
 use super::output::Invocation;
-use super::{console_producer, server_stop, storage, topics};
+use super::{console_producer, server_start, server_stop, storage, topics};
 
 /// How a tool ended; the numbers are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ const fn missing(name: &'static str, summary: &'static str) -> Tool {
 #[rustfmt::skip]
 pub const SECTIONS: &[Section] = &[
     Section { heading: "Run a broker", tools: &[
-        missing("server-start", "Start a broker from a server.properties file"),
+        Tool { log_level: Level::INFO, ..tool("server-start", "Start a broker from a server.properties file", server_start::run) },
         tool("server-stop", "Stop the brokers that run here", server_stop::run),
         tool("storage", "Format log directories and look at them", storage::run),
     ] },

@@ -1,0 +1,137 @@
+//! One connection: read a frame, have it answered, send the answer, again.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::frame::{FrameError, FrameReader};
+use super::send::{send_all, send_bytes};
+use super::{Peer, Reply, Service};
+
+/// An idle connection gives its buffer back after this long.
+const RELEASE_AFTER: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for a peer to take an answer that is being sent.
+const SEND_GRACE: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub request_max_bytes: usize,
+    pub idle_max: Duration,
+}
+
+/// Serves the connection until either side ends it. Ends after the current request once `stop` is cancelled.
+pub(super) async fn serve<S: Service>(
+    stream: TcpStream,
+    peer: Peer,
+    service: Arc<S>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let mut session = S::Session::default();
+    match exchange(&stream, &peer, &mut session, &*service, limits, stop).await {
+        Ok(()) => {}
+        Err(End::Refused(why)) => {
+            warn!("closed the connection from {}: {why}", peer.address);
+        }
+        Err(End::Io(e)) => debug!("connection from {}: {e}", peer.address),
+    }
+    service.closed(&peer, session);
+}
+
+enum End {
+    Refused(String),
+    Io(io::Error),
+}
+
+impl From<FrameError> for End {
+    fn from(error: FrameError) -> End {
+        match error {
+            FrameError::TooLarge { .. } => End::Refused(error.to_string()),
+            FrameError::Truncated => End::Io(io::ErrorKind::UnexpectedEof.into()),
+            FrameError::Io(e) => End::Io(e),
+        }
+    }
+}
+
+async fn exchange<S: Service>(
+    stream: &TcpStream,
+    peer: &Peer,
+    session: &mut S::Session,
+    service: &S,
+    limits: Limits,
+    stop: CancellationToken,
+) -> Result<(), End> {
+    let mut frames = FrameReader::new(limits.request_max_bytes);
+    let mut last_active = Instant::now();
+    // Both outlive the requests: registering a timer and a cancellation anew for each would cost more than the wait.
+    let mut quiet = pin!(sleep_until(last_active + RELEASE_AFTER));
+    let mut stopped = pin!(stop.cancelled());
+    let mut resting = false;
+    loop {
+        if let Some(frame) = frames.take()? {
+            if std::mem::take(&mut resting) {
+                quiet.as_mut().reset(Instant::now() + RELEASE_AFTER);
+            }
+            let reply = service.call(peer, session, frame).await;
+            match reply {
+                Reply::Nothing => {}
+                Reply::Close(why) => return Err(End::Refused(why)),
+                reply => send(stream, reply, &stop).await.map_err(End::Io)?,
+            }
+            last_active = Instant::now();
+            // A peer that always has a request ready must not keep the others on this thread waiting.
+            tokio::task::consume_budget().await;
+            continue;
+        }
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+        match frames.fill(stream) {
+            Ok(true) => continue,
+            Ok(false) => return Ok(()),
+            Err(FrameError::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(FrameError::Io(e)) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e.into()),
+        }
+        tokio::select! {
+            biased;
+            ready = stream.readable() => ready.map_err(End::Io)?,
+            () = &mut stopped => return Ok(()),
+            () = &mut quiet => {
+                let idle = last_active.elapsed();
+                if idle >= limits.idle_max {
+                    debug!("closed the connection from {}: idle for {idle:?}", peer.address);
+                    return Ok(());
+                }
+                resting = idle >= RELEASE_AFTER;
+                if resting {
+                    frames.release();
+                }
+                let wait = if resting { limits.idle_max } else { RELEASE_AFTER };
+                quiet.as_mut().reset(last_active + wait);
+            }
+        }
+    }
+}
+
+async fn send(stream: &TcpStream, reply: Reply, stop: &CancellationToken) -> io::Result<()> {
+    let sending = async {
+        match reply {
+            Reply::One(bytes) => send_bytes(stream, bytes, false).await,
+            Reply::Many(chunks) => send_all(stream, chunks).await,
+            Reply::Nothing | Reply::Close(_) => Ok(()),
+        }
+    };
+    let mut sending = pin!(sending);
+    tokio::select! {
+        biased;
+        sent = &mut sending => sent,
+        () = stop.cancelled() => timeout(SEND_GRACE, sending).await?,
+    }
+}

@@ -1,0 +1,119 @@
+//! Reading length-prefixed frames, taking memory only as bytes arrive.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::net::TcpStream;
+
+const PREFIX: usize = 4;
+/// What is taken for a connection that starts to speak.
+const FIRST_READ: usize = 4 * 1024;
+/// Up to this size a frame's memory is taken when its length is known; beyond it grows with what has arrived.
+const TRUSTED: usize = 128 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    #[error("a frame of {size} bytes, where at most {max} (socket.request.max.bytes) are allowed")]
+    TooLarge { size: i32, max: usize },
+    #[error("the connection ended within a frame")]
+    Truncated,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The frames of one connection. The buffer is reused once the frames cut from it are dropped.
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: BytesMut,
+    max: usize,
+}
+
+impl FrameReader {
+    /// `max`: the largest frame accepted, in bytes.
+    pub fn new(max: usize) -> FrameReader {
+        FrameReader {
+            buffer: BytesMut::new(),
+            max,
+        }
+    }
+
+    /// The next whole frame among the bytes that have arrived, without its length prefix.
+    pub fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some(size) = self.size()? else {
+            return Ok(None);
+        };
+        if self.buffer.len() < PREFIX + size {
+            return Ok(None);
+        }
+        self.buffer.advance(PREFIX);
+        Ok(Some(self.buffer.split_to(size).freeze()))
+    }
+
+    fn size(&self) -> Result<Option<usize>, FrameError> {
+        let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let size = i32::from_be_bytes(*prefix);
+        match usize::try_from(size) {
+            Ok(wanted) if wanted <= self.max => Ok(Some(wanted)),
+            _ => Err(FrameError::TooLarge {
+                size,
+                max: self.max,
+            }),
+        }
+    }
+
+    /// Reads once what the socket has. `Ok(false)`: the peer has ended the connection.
+    /// An error of kind `WouldBlock` means that nothing has arrived.
+    pub fn fill(&mut self, stream: &TcpStream) -> Result<bool, FrameError> {
+        let wanted = match self.size()? {
+            None => FIRST_READ,
+            Some(size) => (PREFIX + size).saturating_sub(self.buffer.len()),
+        };
+        let granted = wanted.min(TRUSTED.max(self.buffer.len())).max(1);
+        if self.buffer.capacity() - self.buffer.len() < granted {
+            self.buffer.reserve(granted);
+        }
+        match stream.try_read_buf(&mut self.buffer) {
+            Ok(0) if self.buffer.is_empty() => Ok(false),
+            Ok(0) => Err(FrameError::Truncated),
+            Ok(_) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Gives the buffer back while nothing is in it: an idle connection costs no buffer.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(bytes: &[u8]) -> FrameReader {
+        FrameReader {
+            buffer: BytesMut::from(bytes),
+            max: 100,
+        }
+    }
+
+    #[test]
+    fn takes_whole_frames_in_order() {
+        let mut frames = reader(b"\0\0\0\x02ab\0\0\0\0\0\0\0\x03c");
+        assert_eq!(frames.take().unwrap().as_deref(), Some(&b"ab"[..]));
+        assert_eq!(frames.take().unwrap().as_deref(), Some(&b""[..]));
+        assert_eq!(frames.take().unwrap(), None);
+    }
+
+    #[test]
+    fn refuses_negative_and_large_lengths() {
+        for prefix in [-1, i32::MIN, 101, i32::MAX] {
+            let error = reader(&prefix.to_be_bytes()).take().unwrap_err();
+            assert!(matches!(error, FrameError::TooLarge { size, .. } if size == prefix));
+        }
+    }
+}

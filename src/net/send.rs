@@ -1,0 +1,160 @@
+//! Sending buffers and file ranges.
+//!
+//! On Linux a file range goes from the page cache to the socket by `sendfile`, without passing through this process. A
+//! range that is not in the page cache is read ahead on the blocking pool first, so that a slow disk holds up nobody
+//! else. Elsewhere ranges are copied.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// Bytes of a file, to be sent as they are.
+#[derive(Debug, Clone)]
+pub struct FileRange {
+    pub file: Arc<File>,
+    pub position: u64,
+    pub len: usize,
+}
+
+/// A part of a response.
+#[derive(Debug, Clone)]
+pub enum Chunk {
+    Bytes(Bytes),
+    File(FileRange),
+}
+
+/// Sends all chunks in order.
+pub async fn send_all(stream: &TcpStream, chunks: Vec<Chunk>) -> io::Result<()> {
+    let last = chunks.len().saturating_sub(1);
+    for (i, chunk) in chunks.into_iter().enumerate() {
+        match chunk {
+            Chunk::Bytes(bytes) => send_bytes(stream, bytes, i < last).await?,
+            Chunk::File(range) => send_file(stream, range).await?,
+        }
+    }
+    Ok(())
+}
+
+/// `more`: another part of the same frame follows, so the kernel may wait to fill a packet.
+pub async fn send_bytes(stream: &TcpStream, mut bytes: Bytes, more: bool) -> io::Result<()> {
+    while bytes.has_remaining() {
+        match try_send(stream, &bytes, more) {
+            Ok(sent) => bytes.advance(sent),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn try_send(stream: &TcpStream, bytes: &[u8], more: bool) -> io::Result<usize> {
+    use rustix::net::SendFlags;
+    let flags = if more {
+        SendFlags::NOSIGNAL | SendFlags::MORE
+    } else {
+        SendFlags::NOSIGNAL
+    };
+    stream.try_io(Interest::WRITABLE, || {
+        Ok(rustix::net::send(stream, bytes, flags)?)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn try_send(stream: &TcpStream, bytes: &[u8], _more: bool) -> io::Result<usize> {
+    stream.try_write(bytes)
+}
+
+#[cfg(target_os = "linux")]
+async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
+    if !in_page_cache(&range) {
+        read_ahead(range.clone()).await?;
+    }
+    let mut position = range.position;
+    let end = position + range.len as u64;
+    while position < end {
+        let left = (end - position) as usize;
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            Ok(rustix::fs::sendfile(
+                stream,
+                &range.file,
+                Some(&mut position),
+                left,
+            )?)
+        });
+        match sent {
+            Ok(0) => return Err(cut_short()),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the last byte of the range can be read without waiting for a disk.
+#[cfg(target_os = "linux")]
+fn in_page_cache(range: &FileRange) -> bool {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let Some(last) = range.len.checked_sub(1) else {
+        return true;
+    };
+    let mut byte = [0u8];
+    let buffers = &mut [io::IoSliceMut::new(&mut byte)];
+    let offset = range.position + last as u64;
+    match preadv2(&range.file, buffers, offset, ReadWriteFlags::NOWAIT) {
+        Ok(_) => true,
+        // Not every file system knows NOWAIT: sendfile may then wait, which is still right.
+        Err(e) => e != rustix::io::Errno::AGAIN,
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn read_ahead(range: FileRange) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let read = move || {
+        let mut buffer = vec![0; range.len.min(256 * 1024)];
+        let mut done = 0;
+        while done < range.len {
+            let want = buffer.len().min(range.len - done);
+            match range
+                .file
+                .read_at(&mut buffer[..want], range.position + done as u64)?
+            {
+                0 => return Err(cut_short()),
+                n => done += n,
+            }
+        }
+        Ok(())
+    };
+    tokio::task::spawn_blocking(read).await?
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let mut done = 0;
+    while done < range.len {
+        let (file, position) = (range.file.clone(), range.position + done as u64);
+        let mut buffer = vec![0; (range.len - done).min(256 * 1024)];
+        let read = move || file.read_exact_at(&mut buffer, position).map(|()| buffer);
+        let buffer = tokio::task::spawn_blocking(read).await??;
+        done += buffer.len();
+        send_bytes(stream, buffer.into(), done < range.len).await?;
+    }
+    Ok(())
+}
+
+/// The file ended within the range: its length was announced already, so the connection cannot go on.
+fn cut_short() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "a log segment was cut while it was being sent",
+    )
+}
