@@ -1,1 +1,35 @@
 //! One running node: wiring, life cycle, partitions, delayed operations, and `api/` with one file per API.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | `node.rs` | the broker itself: what its parts share |
+//! | `start.rs`, `storage.rs`, `maintenance.rs` | its way up and down, its directories, its periodic work |
+//! | `dispatch.rs`, `context.rs`, `reply.rs` | from a frame to a handler, and back |
+//! | `api/` | one file per API |
+//! | `partition.rs`, `delayed.rs`, `fetch_session.rs` | hosted partitions, who waits for them, what fetchers have |
+//! | `controller_driver.rs`, `publish.rs`, `topic_config.rs` | the thread that owns the metadata log, and what follows from its images |
+//! | `offsets_log.rs`, `producer_ids.rs`, `auto_create.rs` | what the coordinators and clients need to be there |
+//! | `errors.rs` | the log's refusals as Kafka's error codes |
+//!
+//! May use everything below it: coordinator, controller, raft, metadata, net, log, record and the bottom rooms.
+
+mod api;
+mod auto_create;
+mod context;
+mod controller_driver;
+mod delayed;
+mod dispatch;
+mod errors;
+mod fetch_session;
+mod maintenance;
+mod node;
+mod offsets_log;
+mod partition;
+mod producer_ids;
+mod publish;
+mod reply;
+mod start;
+mod storage;
+mod topic_config;
+
+pub use start::{Node, StartError};

@@ -88,7 +88,9 @@ impl From<ErrorCode> for ApiError {
 impl ApiError {
     /// The message, the error's usual one where there is no other.
     pub fn text(&self) -> String {
-        self.message.clone().unwrap_or_else(|| self.code.message().to_owned())
+        self.message
+            .clone()
+            .unwrap_or_else(|| self.code.message().to_owned())
     }
 
     fn new(code: ErrorCode, message: impl Into<String>) -> ApiError {

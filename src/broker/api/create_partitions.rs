@@ -1,0 +1,35 @@
+//! CreatePartitions (key 37), versions 0–3. The controller decides; see `controller/topics.rs`.
+//!
+//! - 2: flexible. 3: throttled creations (KIP-599).
+
+use crate::broker::context::RequestContext;
+use crate::controller::ApiError;
+use crate::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use crate::protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
+
+pub async fn handle(
+    cx: &RequestContext<'_>,
+    request: CreatePartitionsRequest,
+) -> CreatePartitionsResponse {
+    let names: Vec<String> = request
+        .topics
+        .iter()
+        .map(|topic| topic.name.clone())
+        .collect();
+    match cx.broker.controller.create_partitions(request).await {
+        Ok(response) => response,
+        Err(error) => failed(names, error),
+    }
+}
+
+fn failed(names: Vec<String>, error: ApiError) -> CreatePartitionsResponse {
+    let result = |name| CreatePartitionsTopicResult {
+        name,
+        error_code: error.code.code(),
+        error_message: Some(error.text()),
+    };
+    CreatePartitionsResponse {
+        results: names.into_iter().map(result).collect(),
+        ..Default::default()
+    }
+}

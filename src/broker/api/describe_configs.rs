@@ -1,0 +1,118 @@
+//! DescribeConfigs (key 32), versions 1–4.
+//!
+//! Topics, brokers (their own settings, or with an empty name the cluster's defaults), groups and client metrics.
+//! Loggers are levels of Java classes, which this process does not have: they are refused.
+//!
+//! - 1: synonyms (KIP-226). 3: types and documentation (KIP-569). 4: flexible.
+
+use crate::broker::context::RequestContext;
+use crate::config::describe::{
+    ConfigEntry, describe_broker, describe_broker_defaults, describe_client_metrics,
+    describe_group, describe_topic,
+};
+use crate::metadata::image::{ConfigResource, ConfigResourceType};
+use crate::protocol::ErrorCode;
+use crate::protocol::messages::describe_configs_request::DescribeConfigsResource;
+use crate::protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use crate::protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+
+pub async fn handle(
+    cx: &RequestContext<'_>,
+    request: DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
+    let (synonyms, docs) = (request.include_synonyms, request.include_documentation);
+    let describe = |resource: DescribeConfigsResource| {
+        let mut result = DescribeConfigsResult {
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+            ..Default::default()
+        };
+        match entries(cx, &resource) {
+            Ok(entries) => {
+                let asked = |name: &str| match &resource.configuration_keys {
+                    Some(keys) if !keys.is_empty() => keys.iter().any(|key| key == name),
+                    _ => true,
+                };
+                let entries = entries.into_iter().filter(|entry| asked(&entry.name));
+                result.configs = entries.map(|e| described(e, synonyms, docs)).collect();
+            }
+            Err((error, message)) => {
+                result.error_code = error.code();
+                result.error_message = Some(message);
+            }
+        }
+        result
+    };
+    let results = request.resources.into_iter().map(describe).collect();
+    DescribeConfigsResponse {
+        results,
+        ..Default::default()
+    }
+}
+
+fn entries(
+    cx: &RequestContext<'_>,
+    resource: &DescribeConfigsResource,
+) -> Result<Vec<ConfigEntry>, (ErrorCode, String)> {
+    let image = cx.broker.image();
+    let name = resource.resource_name.as_str();
+    let kind = ConfigResourceType(resource.resource_type);
+    let own = image.configs.of(&ConfigResource {
+        kind,
+        name: name.to_owned(),
+    });
+    let layers = |look: &dyn Fn(&crate::config::layers::BrokerLayers<'_>) -> Vec<ConfigEntry>| {
+        cx.broker.with_layers(&image, look)
+    };
+    match kind {
+        ConfigResourceType::TOPIC if image.topics.get(name).is_some() => {
+            Ok(layers(&|layers| describe_topic(layers, own)))
+        }
+        ConfigResourceType::TOPIC => {
+            let error = super::unknown_name(name);
+            Err((error, error.message().to_owned()))
+        }
+        ConfigResourceType::BROKER if name.is_empty() => Ok(describe_broker_defaults(own)),
+        ConfigResourceType::BROKER if name == cx.broker.node_id.to_string() => {
+            Ok(layers(&describe_broker))
+        }
+        ConfigResourceType::BROKER => {
+            let node_id = cx.broker.node_id;
+            let message = format!(
+                "Unexpected broker id, expected {node_id} or empty string, but received {name}"
+            );
+            Err((ErrorCode::InvalidRequest, message))
+        }
+        ConfigResourceType::GROUP => Ok(layers(&|layers| describe_group(layers, own))),
+        ConfigResourceType::CLIENT_METRICS => Ok(describe_client_metrics(own)),
+        ConfigResourceType::BROKER_LOGGER => {
+            let message = "broker loggers are not supported yet by this broker".to_owned();
+            Err((ErrorCode::InvalidRequest, message))
+        }
+        ConfigResourceType(other) => Err((
+            ErrorCode::InvalidRequest,
+            format!("Unsupported resource type: {other}"),
+        )),
+    }
+}
+
+fn described(entry: ConfigEntry, synonyms: bool, docs: bool) -> DescribeConfigsResourceResult {
+    let synonym = |synonym: crate::config::describe::ConfigSynonym| DescribeConfigsSynonym {
+        name: synonym.name,
+        value: synonym.value,
+        source: synonym.source.code(),
+    };
+    let synonyms = if synonyms { entry.synonyms } else { Vec::new() };
+    DescribeConfigsResourceResult {
+        name: entry.name,
+        value: entry.value,
+        read_only: entry.is_read_only,
+        config_source: entry.source.code(),
+        is_sensitive: entry.is_sensitive,
+        synonyms: synonyms.into_iter().map(synonym).collect(),
+        config_type: entry.type_code,
+        documentation: entry.documentation.filter(|_| docs).map(str::to_owned),
+    }
+}

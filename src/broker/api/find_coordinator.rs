@@ -1,0 +1,115 @@
+//! FindCoordinator (key 10), versions 0–6.
+//!
+//! The first question for a group creates `__consumer_offsets`. Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile and
+//! makes the client ask again; here the answer waits for the topic.
+//!
+//! - 1: key types (0 group, 1 transaction, 2 share), error message. 3: flexible. 4: several keys (KIP-699).
+//! - 5: transactions (KIP-890). 6: share groups (KIP-932).
+//!
+//! Transactions and share groups have no coordinator yet and are refused with an error that clients do not retry.
+
+use tracing::warn;
+
+use crate::broker::auto_create;
+use crate::broker::context::RequestContext;
+use crate::broker::node::Endpoint;
+use crate::protocol::ErrorCode;
+use crate::protocol::messages::find_coordinator_response::Coordinator;
+use crate::protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+
+const GROUP: i8 = 0;
+const FIRST_WITH_SEVERAL: i16 = 4;
+
+pub async fn handle(
+    cx: &RequestContext<'_>,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    let mut response = FindCoordinatorResponse::default();
+    if cx.api_version < FIRST_WITH_SEVERAL {
+        let found = find(cx, request.key_type, &request.key).await;
+        response.error_message = found.error_message().map(str::to_owned);
+        response.error_code = found.error().code();
+        (response.node_id, response.host, response.port) = found.address();
+        return response;
+    }
+    for key in request.coordinator_keys {
+        let found = find(cx, request.key_type, &key).await;
+        let (error_code, error_message) = (
+            found.error().code(),
+            found.error_message().map(str::to_owned),
+        );
+        let (node_id, host, port) = found.address();
+        response.coordinators.push(Coordinator {
+            node_id,
+            host,
+            port,
+            error_code,
+            error_message,
+            key,
+        });
+    }
+    response
+}
+
+enum Found {
+    At(Endpoint),
+    Failed(ErrorCode, String),
+}
+
+impl Found {
+    fn error(&self) -> ErrorCode {
+        match self {
+            Found::At(_) => ErrorCode::None,
+            Found::Failed(error, _) => *error,
+        }
+    }
+
+    fn error_message(&self) -> Option<&str> {
+        match self {
+            Found::At(_) => None,
+            Found::Failed(_, message) => Some(message),
+        }
+    }
+
+    fn address(self) -> (i32, String, i32) {
+        match self {
+            Found::At(node) => (node.id, node.host, node.port),
+            Found::Failed(..) => (-1, String::new(), -1),
+        }
+    }
+}
+
+async fn find(cx: &RequestContext<'_>, key_type: i8, key: &str) -> Found {
+    if key_type != GROUP {
+        let kind = match key_type {
+            1 => "transactions",
+            2 => "share groups",
+            _ => {
+                return Found::Failed(
+                    ErrorCode::InvalidRequest,
+                    format!("unknown key type {key_type}"),
+                );
+            }
+        };
+        let message = format!("{kind} are not supported yet by this broker");
+        warn!(
+            "refused to find a coordinator for {key:?} of client {:?}: {message}",
+            cx.client_id()
+        );
+        return Found::Failed(ErrorCode::InvalidRequest, message);
+    }
+    if let Err(error) = auto_create::ensure_offsets_topic(cx).await {
+        return Found::Failed(error, error.message().to_owned());
+    }
+    match cx
+        .broker
+        .group_coordinator_of(key)
+        .and_then(|id| cx.broker.endpoint_of(id, &cx.peer.listener))
+    {
+        Some(node) => Found::At(node),
+        None => {
+            let error = ErrorCode::CoordinatorNotAvailable;
+            Found::Failed(error, error.message().to_owned())
+        }
+    }
+}

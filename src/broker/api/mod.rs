@@ -1,0 +1,159 @@
+//! One file per API: `handle(context, request) -> response`.
+//!
+//! A handler asks whoever owns the matter (logs, controller, coordinators) and maps what it hears to Kafka's error
+//! codes, per topic and partition. An API is in the table below when every version of it that Kafka offers is handled.
+
+pub mod api_versions;
+pub mod create_partitions;
+pub mod create_topics;
+pub mod delete_groups;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod describe_groups;
+pub mod describe_topic_partitions;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod heartbeat;
+pub mod incremental_alter_configs;
+pub mod init_producer_id;
+pub mod join_group;
+pub mod leave_group;
+pub mod list_groups;
+pub mod list_offsets;
+pub mod list_partition_reassignments;
+pub mod metadata;
+pub mod offset_commit;
+pub mod offset_fetch;
+pub mod produce;
+pub mod sync_group;
+mod topic_view;
+
+use std::ops::RangeInclusive;
+
+use super::context::RequestContext;
+use crate::controller::validate_topic_name;
+use crate::net::Reply;
+use crate::protocol::messages::*;
+use crate::protocol::wire::{DecodeError, Reader};
+use crate::protocol::{ApiKey, ErrorCode, Message, Response, frame};
+
+/// The versions of an API that a listener offers; none if it does not offer the API.
+pub fn offered(key: ApiKey, on_controller_listener: bool) -> Option<RangeInclusive<i16>> {
+    let (broker, controller) = handled(key)?;
+    if on_controller_listener {
+        controller.then(|| key.controller_versions())?
+    } else {
+        broker.then(|| key.broker_versions())?
+    }
+}
+
+/// The error for a topic that is asked for by a name that does not exist.
+pub(super) fn unknown_name(name: &str) -> ErrorCode {
+    if validate_topic_name(name).is_ok() {
+        ErrorCode::UnknownTopicOrPartition
+    } else {
+        ErrorCode::InvalidTopicException
+    }
+}
+
+/// Where the routing of most APIs is written down: key, listeners, request type, module.
+macro_rules! apis {
+    ($($key:ident ($broker:literal, $controller:literal) $request:ident => $module:ident;)*) => {
+        /// Whether an API is handled on broker listeners, and on controller listeners.
+        fn handled(key: ApiKey) -> Option<(bool, bool)> {
+            match key {
+                ApiKey::Produce | ApiKey::Fetch => Some((true, false)),
+                ApiKey::ApiVersions => Some((true, true)),
+                $(ApiKey::$key => Some(($broker, $controller)),)*
+                _ => None,
+            }
+        }
+
+        async fn route(
+            cx: &RequestContext<'_>,
+            key: ApiKey,
+            correlation_id: i32,
+            mut body: Reader,
+        ) -> Result<Reply, DecodeError> {
+            match key {
+                $(ApiKey::$key => {
+                    let request = $request::decode(&mut body, cx.api_version)?;
+                    let response = $module::handle(cx, request).await;
+                    Ok(encode(cx, correlation_id, &response))
+                })*
+                _ => Ok(Reply::Close(format!("{} is not offered here", key.name()))),
+            }
+        }
+    };
+}
+
+apis! {
+    ListOffsets (true, false) ListOffsetsRequest => list_offsets;
+    Metadata (true, false) MetadataRequest => metadata;
+    OffsetCommit (true, false) OffsetCommitRequest => offset_commit;
+    OffsetFetch (true, false) OffsetFetchRequest => offset_fetch;
+    FindCoordinator (true, false) FindCoordinatorRequest => find_coordinator;
+    JoinGroup (true, false) JoinGroupRequest => join_group;
+    Heartbeat (true, false) HeartbeatRequest => heartbeat;
+    LeaveGroup (true, false) LeaveGroupRequest => leave_group;
+    SyncGroup (true, false) SyncGroupRequest => sync_group;
+    DescribeGroups (true, false) DescribeGroupsRequest => describe_groups;
+    ListGroups (true, false) ListGroupsRequest => list_groups;
+    CreateTopics (true, true) CreateTopicsRequest => create_topics;
+    DeleteTopics (true, true) DeleteTopicsRequest => delete_topics;
+    InitProducerId (true, false) InitProducerIdRequest => init_producer_id;
+    DescribeConfigs (true, true) DescribeConfigsRequest => describe_configs;
+    CreatePartitions (true, true) CreatePartitionsRequest => create_partitions;
+    DeleteGroups (true, false) DeleteGroupsRequest => delete_groups;
+    IncrementalAlterConfigs (true, true) IncrementalAlterConfigsRequest => incremental_alter_configs;
+    ListPartitionReassignments (true, true) ListPartitionReassignmentsRequest
+        => list_partition_reassignments;
+    DescribeCluster (true, true) DescribeClusterRequest => describe_cluster;
+    DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
+        => describe_topic_partitions;
+}
+
+/// Answers one request whose key and version are offered.
+pub(super) async fn answer(
+    cx: &RequestContext<'_>,
+    key: ApiKey,
+    correlation_id: i32,
+    mut body: Reader,
+) -> Result<Reply, DecodeError> {
+    match key {
+        ApiKey::Produce => {
+            let request = ProduceRequest::decode(&mut body, cx.api_version)?;
+            Ok(match produce::handle(cx, request) {
+                produce::Outcome::Response(response) => encode(cx, correlation_id, &response),
+                produce::Outcome::Silent => Reply::Nothing,
+                produce::Outcome::Close(why) => Reply::Close(why),
+            })
+        }
+        ApiKey::Fetch => {
+            let request = FetchRequest::decode(&mut body, cx.api_version)?;
+            drop(body);
+            let answer = fetch::handle(cx, request).await;
+            Ok(super::reply::with_ranges(
+                cx.api_version,
+                correlation_id,
+                answer,
+            ))
+        }
+        ApiKey::ApiVersions => {
+            let request = ApiVersionsRequest::decode(&mut body, cx.api_version)?;
+            let response = api_versions::handle(cx, request).await;
+            Ok(encode(cx, correlation_id, &response))
+        }
+        // The others are rarer and their futures large: boxed, they do not weigh on every connection.
+        _ => Box::pin(route(cx, key, correlation_id, body)).await,
+    }
+}
+
+fn encode<R: Response>(cx: &RequestContext<'_>, correlation_id: i32, response: &R) -> Reply {
+    super::reply::encoded(frame::encode_response(
+        correlation_id,
+        response,
+        cx.api_version,
+    ))
+}

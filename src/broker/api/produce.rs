@@ -1,0 +1,258 @@
+//! Produce (key 0), versions 3–13.
+//!
+//! Batches are validated and appended inline: one positioned write per partition, straight from the request's frame.
+//! With acks=0 there is no response, and an error closes the connection so that the client notices.
+//!
+//! - 3: transactional id; record format v2 only. 5: log start offset. 7: zstd. 8: record errors (KIP-467).
+//! - 9: flexible. 10: leader hints (KIP-951). 11, 12: transactions (KIP-890). 13: topic ids (KIP-516).
+//!
+//! Versions 0–2 are advertised, since librdkafka asks for them, and refused, as Kafka does. Transactional batches are
+//! refused until there is a transaction coordinator.
+
+use bytes::Bytes;
+use tracing::warn;
+
+use crate::broker::context::RequestContext;
+use crate::broker::errors::append_error;
+use crate::broker::partition::{Partition, Topic};
+use crate::log::AppendOrigin;
+use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use crate::protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+    TopicProduceResponse,
+};
+use crate::protocol::messages::{ProduceRequest, ProduceResponse};
+use crate::protocol::{ErrorCode, Records, Str};
+use crate::record;
+
+use std::sync::Arc;
+
+const FIRST_BY_ID: i16 = 13;
+const FIRST_WITH_LEADER_HINTS: i16 = 10;
+const FIRST_WITH_ZSTD: i16 = 7;
+const TRANSACTIONS_MISSING: &str = "transactions are not supported yet by this broker";
+
+/// What an acks=0 producer is told: nothing, or that the connection is closed.
+pub enum Outcome {
+    Response(ProduceResponse),
+    Silent,
+    Close(String),
+}
+
+pub fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> Outcome {
+    let acks = request.acks;
+    let mut response = ProduceResponse::default();
+    for topic in request.topic_data {
+        response.responses.push(produce_topic(cx, acks, topic));
+    }
+    if acks == 0 {
+        let errors = response
+            .responses
+            .iter()
+            .flat_map(|t| &t.partition_responses);
+        let failed = errors
+            .map(|p| ErrorCode::from_code(p.error_code))
+            .find(|e| !e.is_none());
+        return match failed {
+            None => Outcome::Silent,
+            Some(error) => Outcome::Close(format!("produce with acks=0 failed: {}", error.name())),
+        };
+    }
+    if cx.api_version >= FIRST_WITH_LEADER_HINTS {
+        add_leader_hints(cx, &mut response);
+    }
+    Outcome::Response(response)
+}
+
+fn produce_topic(
+    cx: &RequestContext<'_>,
+    acks: i16,
+    topic: TopicProduceData,
+) -> TopicProduceResponse {
+    let by_id = cx.api_version >= FIRST_BY_ID;
+    let hosted = if by_id {
+        cx.broker.topics.by_id(&topic.topic_id)
+    } else {
+        cx.broker.topics.by_name(&topic.name)
+    };
+    let missing = if by_id {
+        ErrorCode::UnknownTopicId
+    } else {
+        ErrorCode::UnknownTopicOrPartition
+    };
+    let produce = |data: PartitionProduceData| {
+        let index = data.index;
+        produce_partition(cx, acks, hosted.as_deref(), missing, data)
+            .unwrap_or_else(|failure| failure.response(index))
+    };
+    TopicProduceResponse {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partition_responses: topic.partition_data.into_iter().map(produce).collect(),
+    }
+}
+
+/// Why a partition's records were not appended.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: ErrorCode,
+    pub message: Option<String>,
+    /// The records at fault: index in the batch, and what is wrong with it.
+    pub records: Vec<(i32, String)>,
+    pub log_start_offset: i64,
+    pub leader: Option<(i32, i32)>,
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(error: ErrorCode) -> Failure {
+        Failure {
+            error,
+            message: None,
+            records: Vec::new(),
+            log_start_offset: -1,
+            leader: None,
+        }
+    }
+}
+
+impl Failure {
+    fn response(self, index: i32) -> PartitionProduceResponse {
+        let record_error = |(batch_index, message): (i32, String)| BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: Some(Str::from(message)),
+        };
+        let mut response = PartitionProduceResponse {
+            index,
+            error_code: self.error.code(),
+            base_offset: -1,
+            log_append_time_ms: -1,
+            log_start_offset: self.log_start_offset,
+            record_errors: self.records.into_iter().map(record_error).collect(),
+            error_message: self.message.map(Str::from),
+            ..Default::default()
+        };
+        if let Some((leader_id, leader_epoch)) = self.leader {
+            response.current_leader = LeaderIdAndEpoch {
+                leader_id,
+                leader_epoch,
+            };
+        }
+        response
+    }
+}
+
+fn produce_partition(
+    cx: &RequestContext<'_>,
+    acks: i16,
+    topic: Option<&Topic>,
+    missing: ErrorCode,
+    data: PartitionProduceData,
+) -> Result<PartitionProduceResponse, Failure> {
+    if !(-1..=1).contains(&acks) {
+        return Err(ErrorCode::InvalidRequiredAcks.into());
+    }
+    let Some(topic) = topic else {
+        return Err(missing.into());
+    };
+    let Some(partition) = topic.partition(data.index) else {
+        return Err(cx.broker.absent_partition(&topic.name, data.index).into());
+    };
+    let records = match data.records {
+        Some(Records::Bytes(records)) => records,
+        _ => Bytes::new(),
+    };
+    check_batch(cx, &partition, &records)?;
+    let leadership = partition
+        .lead(-1)
+        .map_err(|error| not_leader(cx, &partition, error))?;
+    if acks == -1 && leadership.isr_len < partition.min_insync_replicas() {
+        return Err(ErrorCode::NotEnoughReplicas.into());
+    }
+    let appended = partition
+        .log
+        .append_as_leader(
+            records,
+            AppendOrigin::Client,
+            leadership.leader_epoch,
+            cx.now_ms,
+        )
+        .map_err(|e| append_error(&partition, e))?;
+    partition
+        .advance_high_watermark()
+        .map_err(|e| append_error(&partition, e.into()))?;
+    Ok(PartitionProduceResponse {
+        index: data.index,
+        base_offset: appended.first_offset,
+        log_append_time_ms: appended.log_append_time_ms,
+        log_start_offset: appended.log_start_offset,
+        ..Default::default()
+    })
+}
+
+/// What is the request's own affair, beyond what the log checks: one batch per partition, codecs of the version.
+fn check_batch(
+    cx: &RequestContext<'_>,
+    partition: &Arc<Partition>,
+    records: &Bytes,
+) -> Result<(), Failure> {
+    let batch = match record::BatchView::first(records) {
+        Ok(Some(batch)) => batch,
+        Ok(None) => return Err(ErrorCode::InvalidRecord.into()),
+        Err(e) => {
+            let mut failure = Failure::from(ErrorCode::CorruptMessage);
+            failure.message = Some(e.to_string());
+            return Err(failure);
+        }
+    };
+    if batch.size() != records.len() {
+        let mut failure = Failure::from(ErrorCode::InvalidRecord);
+        failure.message =
+            Some("Produce requests must hold exactly one record batch per partition".into());
+        return Err(failure);
+    }
+    if batch
+        .compression()
+        .is_ok_and(|c| c == record::Compression::Zstd)
+        && cx.api_version < FIRST_WITH_ZSTD
+    {
+        return Err(ErrorCode::UnsupportedCompressionType.into());
+    }
+    if batch.is_transactional() {
+        warn!(
+            "refused a transactional batch of client {:?} for {}-{}: {TRANSACTIONS_MISSING}",
+            cx.client_id(),
+            partition.topic,
+            partition.index
+        );
+        let mut failure = Failure::from(ErrorCode::InvalidRequest);
+        failure.message = Some(TRANSACTIONS_MISSING.into());
+        return Err(failure);
+    }
+    Ok(())
+}
+
+fn not_leader(cx: &RequestContext<'_>, partition: &Partition, error: ErrorCode) -> Failure {
+    let mut failure = Failure::from(error);
+    failure.leader = cx.broker.leader_of(&partition.topic_id, partition.index);
+    failure
+}
+
+/// Tells where the leaders are of the partitions that this node does not lead.
+fn add_leader_hints(cx: &RequestContext<'_>, response: &mut ProduceResponse) {
+    let partitions = response
+        .responses
+        .iter()
+        .flat_map(|t| &t.partition_responses);
+    let leaders: Vec<i32> = partitions
+        .map(|p| p.current_leader.leader_id)
+        .filter(|id| *id >= 0)
+        .collect();
+    for node in cx.broker.endpoints_of(&leaders, &cx.peer.listener) {
+        response.node_endpoints.push(NodeEndpoint {
+            node_id: node.id,
+            host: node.host.into(),
+            port: node.port,
+            rack: node.rack.map(Str::from),
+        });
+    }
+}

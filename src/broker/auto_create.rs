@@ -1,0 +1,87 @@
+//! Topics that come into being because somebody asks for them.
+
+use std::collections::BTreeMap;
+
+use tracing::info;
+
+use super::context::RequestContext;
+use crate::protocol::ErrorCode;
+use crate::protocol::messages::CreateTopicsRequest;
+use crate::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Creates the topics and returns the errors of those that could not be.
+pub async fn create_missing(
+    cx: &RequestContext<'_>,
+    names: Vec<String>,
+) -> BTreeMap<String, ErrorCode> {
+    let topics = names.iter().map(|name| topic(cx, name)).collect();
+    let request = CreateTopicsRequest {
+        topics,
+        ..Default::default()
+    };
+    let response = match cx.broker.controller.create_topics(request).await {
+        Ok(response) => response,
+        Err(error) => return names.into_iter().map(|name| (name, error.code)).collect(),
+    };
+    let mut failed = BTreeMap::new();
+    for topic in response.topics {
+        match ErrorCode::from_code(topic.error_code) {
+            ErrorCode::None => info!("created topic {}, which a client asked for", topic.name),
+            // Somebody else was faster: it is there.
+            ErrorCode::TopicAlreadyExists => {}
+            error => {
+                failed.insert(topic.name, error);
+            }
+        }
+    }
+    failed
+}
+
+/// Creates `__consumer_offsets` if it is missing.
+pub async fn ensure_offsets_topic(cx: &RequestContext<'_>) -> Result<(), ErrorCode> {
+    if cx.broker.image().topics.get(OFFSETS_TOPIC).is_some() {
+        return Ok(());
+    }
+    match create_missing(cx, vec![OFFSETS_TOPIC.to_owned()])
+        .await
+        .remove(OFFSETS_TOPIC)
+    {
+        None => Ok(()),
+        Some(error) => {
+            tracing::warn!("cannot create {OFFSETS_TOPIC}: {}", error.message());
+            Err(ErrorCode::CoordinatorNotAvailable)
+        }
+    }
+}
+
+fn topic(cx: &RequestContext<'_>, name: &str) -> CreatableTopic {
+    let settings = &cx.broker.settings;
+    if name == OFFSETS_TOPIC {
+        let config = |name: &str, value: String| CreatableTopicConfig {
+            name: name.to_owned(),
+            value: Some(value),
+        };
+        return CreatableTopic {
+            name: name.to_owned(),
+            num_partitions: settings.groups.offsets_topic_partitions,
+            replication_factor: settings.groups.offsets_topic_replication_factor,
+            configs: vec![
+                config("compression.type", "producer".to_owned()),
+                config("cleanup.policy", "compact".to_owned()),
+                config(
+                    "segment.bytes",
+                    settings.groups.offsets_topic_segment_bytes.to_string(),
+                ),
+            ],
+            ..Default::default()
+        };
+    }
+    CreatableTopic {
+        name: name.to_owned(),
+        num_partitions: -1,
+        replication_factor: -1,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,255 @@
+//! The thread that owns the metadata log: one decision after the other, each appended, flushed and published before it
+//! is answered.
+//!
+//! ```text
+//! handler ──job──▶ thread: decide (pure) → append + fsync → publish the image ──answer──▶ handler
+//! ```
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+
+use super::dispatch::now_ms;
+use super::node::Broker;
+use crate::controller::{ApiError, Controller, ControllerResult};
+use crate::metadata::image::MetadataImage;
+use crate::protocol::ErrorCode;
+use crate::protocol::messages::{
+    BrokerRegistrationRequest, ControllerRegistrationRequest, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
+use crate::raft::{MetadataLog, RaftError, SingleVoter};
+
+/// Requests that may wait for the controller; more wait for a place.
+const QUEUE: usize = 256;
+
+type Job = Box<dyn FnOnce(&mut ControllerDriver) + Send>;
+
+/// How the rest of the broker asks the controller.
+#[derive(Debug, Clone)]
+pub struct ControllerHandle {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// The other end of a handle, before its thread runs.
+#[derive(Debug)]
+pub struct ControllerQueue {
+    jobs: mpsc::Receiver<Job>,
+}
+
+impl ControllerHandle {
+    pub fn new() -> (ControllerHandle, ControllerQueue) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (
+            ControllerHandle { jobs: sender },
+            ControllerQueue { jobs: receiver },
+        )
+    }
+
+    pub async fn create_topics(
+        &self,
+        request: CreateTopicsRequest,
+    ) -> Result<CreateTopicsResponse, ApiError> {
+        self.decide(move |c, image| Ok(c.create_topics(image, &request, &mut random)))
+            .await
+    }
+
+    pub async fn delete_topics(
+        &self,
+        request: DeleteTopicsRequest,
+    ) -> Result<DeleteTopicsResponse, ApiError> {
+        self.decide(move |c, image| Ok(c.delete_topics(image, &request)))
+            .await
+    }
+
+    pub async fn create_partitions(
+        &self,
+        request: CreatePartitionsRequest,
+    ) -> Result<CreatePartitionsResponse, ApiError> {
+        self.decide(move |c, image| Ok(c.create_partitions(image, &request, &mut random)))
+            .await
+    }
+
+    pub async fn incremental_alter_configs(
+        &self,
+        request: IncrementalAlterConfigsRequest,
+    ) -> Result<IncrementalAlterConfigsResponse, ApiError> {
+        self.decide(move |c, image| Ok(c.incremental_alter_configs(image, &request)))
+            .await
+    }
+
+    /// A block of producer ids: the first, and the first that is not in it.
+    pub async fn allocate_producer_ids(
+        &self,
+        broker_id: i32,
+        broker_epoch: i64,
+    ) -> Result<(i64, i64), ApiError> {
+        let allocate = move |c: &Controller, image: &MetadataImage| {
+            c.allocate_producer_ids(image, broker_id, broker_epoch)
+        };
+        let block = self.decide(allocate).await?;
+        Ok((block.first, block.first + i64::from(block.len)))
+    }
+
+    /// Has the controller look whether a snapshot is due.
+    pub async fn maybe_snapshot(&self) {
+        let job: Job = Box::new(|driver| driver.voter.maybe_snapshot(now_ms()));
+        // A controller that is gone needs no snapshot.
+        let _ = self.jobs.send(job).await;
+    }
+
+    /// Takes the lead of its partitions from the broker, and shuts it out, as the last change before it stops.
+    pub async fn retire(&self, broker_id: i32) -> Result<(), ApiError> {
+        self.decide(move |c, image| c.controlled_shutdown(image, broker_id))
+            .await?;
+        self.decide(move |c, image| c.fence_broker(image, broker_id))
+            .await
+    }
+
+    /// Runs one decision on the controller's thread and waits for its answer.
+    async fn decide<R: Send + 'static>(
+        &self,
+        decision: impl FnOnce(&Controller, &MetadataImage) -> Result<ControllerResult<R>, ApiError>
+        + Send
+        + 'static,
+    ) -> Result<R, ApiError> {
+        let gone = || ApiError {
+            code: ErrorCode::NotController,
+            message: None,
+        };
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |driver| {
+            // Nobody may be waiting any more: the decision holds all the same.
+            let _ = answer.send(driver.decide(decision));
+        });
+        self.jobs.send(job).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+fn random() -> u128 {
+    fastrand::u128(..)
+}
+
+/// Owns the metadata log and takes the decisions.
+pub struct ControllerDriver {
+    controller: Controller,
+    voter: SingleVoter,
+    /// None while the node starts: nothing is hosted yet.
+    broker: Option<Arc<Broker>>,
+}
+
+impl ControllerDriver {
+    pub fn new(controller: Controller, voter: SingleVoter) -> ControllerDriver {
+        ControllerDriver {
+            controller,
+            voter,
+            broker: None,
+        }
+    }
+
+    pub fn image(&self) -> &MetadataImage {
+        self.voter.image()
+    }
+
+    /// Gives a new cluster its first records, and ends what the last controller left open.
+    pub fn activate(&mut self) -> Result<(), RaftError> {
+        let bootstrap = self.voter.bootstrap_records()?;
+        let in_transaction = self.voter.in_transaction();
+        let image = self.voter.image();
+        let records = self
+            .controller
+            .activation_records(image, in_transaction, &bootstrap);
+        if !records.is_empty() {
+            self.voter.append(records, now_ms())?;
+        }
+        Ok(())
+    }
+
+    /// Registers this node as controller and as broker, still fenced; the broker's epoch.
+    pub fn register(
+        &mut self,
+        controller: &ControllerRegistrationRequest,
+        broker: &BrokerRegistrationRequest,
+    ) -> Result<i64, ApiError> {
+        match self.decide(|c, image| c.register_controller(image, controller)) {
+            Ok(()) => {}
+            Err(e) if e.code == ErrorCode::UnsupportedVersion => {}
+            Err(e) => return Err(e),
+        }
+        let next = self.voter.end_offset();
+        let epoch = self.decide(|c, image| c.register_broker(image, broker, next))?;
+        let id = broker.broker_id;
+        self.decide(|c, image| c.report_cordoned_directories(image, id, &[]))?;
+        Ok(epoch)
+    }
+
+    /// Lets the broker in: partitions without a leader get it back.
+    pub fn unfence(&mut self, broker_id: i32) -> Result<(), ApiError> {
+        self.decide(|c, image| c.unfence_broker(image, broker_id))
+    }
+
+    fn decide<R>(
+        &mut self,
+        decision: impl FnOnce(&Controller, &MetadataImage) -> Result<ControllerResult<R>, ApiError>,
+    ) -> Result<R, ApiError> {
+        let result = decision(&self.controller, self.voter.image())?;
+        if result.records.is_empty() {
+            return Ok(result.response);
+        }
+        let now_ms = now_ms();
+        match self.voter.append(result.records, now_ms) {
+            Ok((image, changes)) => {
+                if let Some(broker) = &self.broker {
+                    super::publish::publish(broker, Arc::new(image), &changes, now_ms);
+                }
+                self.voter.maybe_snapshot(now_ms);
+                Ok(result.response)
+            }
+            Err(e) => {
+                error!("cannot write the metadata log: {e}");
+                let code = if e.is_disk_full() {
+                    ErrorCode::KafkaStorageError
+                } else {
+                    ErrorCode::UnknownServerError
+                };
+                Err(ApiError {
+                    code,
+                    message: Some(e.to_string()),
+                })
+            }
+        }
+    }
+
+    /// From here on changes are published to `broker`.
+    pub fn attach(&mut self, broker: Arc<Broker>) {
+        self.broker = Some(broker);
+    }
+
+    /// Runs on a thread of its own until the broker has retired; the thread ends with the log closed.
+    pub fn spawn(
+        mut self,
+        mut queue: ControllerQueue,
+    ) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let run = move || {
+            while let Some(job) = queue.jobs.blocking_recv() {
+                job(&mut self);
+                if self
+                    .broker
+                    .as_ref()
+                    .is_some_and(|broker| broker.retired.is_cancelled())
+                {
+                    break;
+                }
+            }
+            if let Err(e) = self.voter.close() {
+                warn!("cannot close the metadata log: {e}");
+            }
+        };
+        std::thread::Builder::new()
+            .name("controller".to_owned())
+            .spawn(run)
+    }
+}

@@ -1,0 +1,75 @@
+//! From a frame to its handler: header, version, body.
+//!
+//! What cannot be answered closes the connection, as in Kafka: an API that the listener does not offer, a version
+//! outside its range, a body that does not decode. Only ApiVersions answers a version that it does not know.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::context::RequestContext;
+use super::node::Broker;
+use super::{api, reply};
+use crate::net::{Peer, Reply, Service};
+use crate::protocol::header::RequestHeader;
+use crate::protocol::wire::{DecodeError, Reader};
+use crate::protocol::{ApiKey, frame};
+
+/// The network's door to a broker.
+#[derive(Debug)]
+pub struct Door(pub Arc<Broker>);
+
+impl Service for Door {
+    type Session = ();
+
+    async fn call(&self, peer: &Peer, _session: &mut (), frame: Bytes) -> Reply {
+        let mut body = Reader::new(frame);
+        let answered = match frame::decode_request_header(&mut body) {
+            Ok(header) => self.answer(peer, header, body).await,
+            Err(e) => Err(e),
+        };
+        answered.unwrap_or_else(|e| Reply::Close(e.to_string()))
+    }
+}
+
+impl Door {
+    async fn answer(
+        &self,
+        peer: &Peer,
+        header: RequestHeader,
+        body: Reader,
+    ) -> Result<Reply, DecodeError> {
+        let (code, version) = (header.request_api_key, header.request_api_version);
+        let key = ApiKey::from_i16(code).ok_or(DecodeError::UnknownApiKey(code))?;
+        let offered = api::offered(key, self.0.is_controller_listener(&peer.listener));
+        if !offered.is_some_and(|versions| versions.contains(&version)) {
+            return Ok(match key {
+                ApiKey::ApiVersions => {
+                    let response = api::api_versions::unsupported();
+                    reply::encoded(frame::encode_response(header.correlation_id, &response, 0))
+                }
+                _ => Reply::Close(format!(
+                    "{} version {version} is not offered here",
+                    key.name()
+                )),
+            });
+        }
+        let cx = RequestContext {
+            broker: &self.0,
+            peer,
+            client_id: header.client_id.as_deref(),
+            api_version: version,
+            now_ms: now_ms(),
+        };
+        api::answer(&cx, key, header.correlation_id, body).await
+    }
+}
+
+/// Milliseconds since 1970 by the system's clock.
+pub fn now_ms() -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}

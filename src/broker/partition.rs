@@ -1,0 +1,175 @@
+//! The partitions that this node hosts: their logs, their leadership, and who waits for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::RwLock;
+
+use super::delayed::Waiters;
+use crate::log::{Log, LogError};
+use crate::protocol::{ErrorCode, Uuid};
+
+/// What the metadata says of a partition's leadership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leadership {
+    pub is_leader: bool,
+    pub leader_epoch: i32,
+    pub isr_len: usize,
+}
+
+/// A hosted partition.
+#[derive(Debug)]
+pub struct Partition {
+    pub topic: Arc<str>,
+    pub topic_id: Uuid,
+    pub index: i32,
+    pub log: Arc<Log>,
+    pub waiters: Waiters,
+    min_insync_replicas: AtomicUsize,
+    leadership: RwLock<Leadership>,
+}
+
+impl Partition {
+    pub fn new(
+        topic: Arc<str>,
+        topic_id: Uuid,
+        index: i32,
+        log: Arc<Log>,
+        leadership: Leadership,
+    ) -> Partition {
+        Partition {
+            topic,
+            topic_id,
+            index,
+            log,
+            waiters: Waiters::default(),
+            min_insync_replicas: AtomicUsize::new(1),
+            leadership: RwLock::new(leadership),
+        }
+    }
+
+    /// `min.insync.replicas`
+    pub fn min_insync_replicas(&self) -> usize {
+        self.min_insync_replicas.load(Ordering::Relaxed)
+    }
+
+    pub fn set_min_insync_replicas(&self, count: usize) {
+        self.min_insync_replicas.store(count, Ordering::Relaxed);
+    }
+
+    pub fn leadership(&self) -> Leadership {
+        *self.leadership.read()
+    }
+
+    /// Takes a new leadership from the metadata; whoever waits looks again.
+    pub fn set_leadership(&self, leadership: Leadership) {
+        *self.leadership.write() = leadership;
+        self.waiters.wake();
+    }
+
+    /// The leadership, if this node leads and the epoch that the client believes in (-1: none) is the current one.
+    pub fn lead(&self, client_epoch: i32) -> Result<Leadership, ErrorCode> {
+        let leadership = self.leadership();
+        if client_epoch >= 0 && client_epoch < leadership.leader_epoch {
+            return Err(ErrorCode::FencedLeaderEpoch);
+        }
+        if client_epoch > leadership.leader_epoch {
+            return Err(ErrorCode::UnknownLeaderEpoch);
+        }
+        if !leadership.is_leader {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        Ok(leadership)
+    }
+
+    /// After an append: the high watermark is the smallest log end of the ISR, which is this replica alone.
+    pub fn advance_high_watermark(&self) -> Result<(), LogError> {
+        self.log.set_high_watermark(self.log.log_end_offset())?;
+        self.waiters.wake();
+        Ok(())
+    }
+}
+
+/// The hosted partitions of one topic.
+#[derive(Debug)]
+pub struct Topic {
+    pub name: Arc<str>,
+    pub id: Uuid,
+    partitions: RwLock<Vec<Option<Arc<Partition>>>>,
+}
+
+impl Topic {
+    pub fn partition(&self, index: i32) -> Option<Arc<Partition>> {
+        let index = usize::try_from(index).ok()?;
+        self.partitions.read().get(index)?.clone()
+    }
+
+    pub fn partitions(&self) -> Vec<Arc<Partition>> {
+        self.partitions.read().iter().flatten().cloned().collect()
+    }
+}
+
+/// All hosted partitions, found by topic id or name.
+#[derive(Debug, Default)]
+pub struct Topics {
+    tables: RwLock<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    by_id: HashMap<Uuid, Arc<Topic>>,
+    by_name: HashMap<Arc<str>, Arc<Topic>>,
+}
+
+impl Topics {
+    pub fn by_id(&self, id: &Uuid) -> Option<Arc<Topic>> {
+        self.tables.read().by_id.get(id).cloned()
+    }
+
+    pub fn by_name(&self, name: &str) -> Option<Arc<Topic>> {
+        self.tables.read().by_name.get(name).cloned()
+    }
+
+    pub fn partition(&self, topic: &str, index: i32) -> Option<Arc<Partition>> {
+        self.by_name(topic)?.partition(index)
+    }
+
+    pub fn all(&self) -> Vec<Arc<Topic>> {
+        self.tables.read().by_id.values().cloned().collect()
+    }
+
+    pub fn insert(&self, partition: Arc<Partition>) {
+        let Ok(index) = usize::try_from(partition.index) else {
+            return;
+        };
+        let mut tables = self.tables.write();
+        let topic = tables.by_id.entry(partition.topic_id).or_insert_with(|| {
+            let (name, id) = (partition.topic.clone(), partition.topic_id);
+            Arc::new(Topic {
+                name,
+                id,
+                partitions: RwLock::default(),
+            })
+        });
+        let topic = topic.clone();
+        tables.by_name.insert(topic.name.clone(), topic.clone());
+        let mut partitions = topic.partitions.write();
+        if partitions.len() <= index {
+            partitions.resize(index + 1, None);
+        }
+        partitions[index] = Some(partition);
+    }
+
+    /// Forgets a topic; fetches that wait for its partitions look again and find it gone.
+    pub fn remove(&self, id: &Uuid) -> Option<Arc<Topic>> {
+        let mut tables = self.tables.write();
+        let topic = tables.by_id.remove(id)?;
+        if tables.by_name.get(&topic.name).is_some_and(|t| t.id == *id) {
+            tables.by_name.remove(&topic.name);
+        }
+        drop(tables);
+        topic.partitions().iter().for_each(|p| p.waiters.wake());
+        Some(topic)
+    }
+}

@@ -1,0 +1,179 @@
+//! What follows from a new metadata image: logs to create, give up or configure, leaderships to take.
+//!
+//! Runs on the controller's thread, before the change is answered, so that a topic can be used as soon as its creator
+//! hears of it.
+
+use std::sync::Arc;
+
+use tracing::{error, info};
+
+use super::auto_create::OFFSETS_TOPIC;
+use super::node::Broker;
+use super::partition::{Partition, Topic};
+use super::topic_config::Configs;
+use crate::log::{LogError, TopicPartition};
+use crate::metadata::delta::MetadataChanges;
+use crate::metadata::image::{ConfigResourceType, MetadataImage, PartitionImage, TopicImage};
+use crate::protocol::Uuid;
+
+/// Makes `image` the broker's, and acts on what changed.
+pub fn publish(
+    broker: &Arc<Broker>,
+    image: Arc<MetadataImage>,
+    changes: &MetadataChanges,
+    now_ms: i64,
+) {
+    // Logs first: whoever sees the image finds them.
+    let mut configs = Configs::new(&broker.settings, &image);
+    for (topic_id, index) in &changes.partitions {
+        let Some(topic) = image.topics.get_by_id(*topic_id) else {
+            continue;
+        };
+        if let Some(partition) = topic.partitions.get(index) {
+            host(broker, &mut configs, topic, *index, partition, now_ms);
+        }
+    }
+    broker.image.store(image.clone());
+    give_up(broker, changes.deleted_topics.values(), now_ms);
+    configure(broker, &image, changes);
+}
+
+/// Opens or creates the log of a partition that the metadata gives to this node, and takes its leadership.
+pub fn host(
+    broker: &Arc<Broker>,
+    configs: &mut Configs<'_>,
+    topic: &TopicImage,
+    index: i32,
+    partition: &PartitionImage,
+    now_ms: i64,
+) {
+    if !partition.replicas.contains(&broker.node_id) {
+        return;
+    }
+    let leadership = broker.leadership(partition);
+    let hosted = broker
+        .topics
+        .by_id(&topic.id)
+        .and_then(|topic| topic.partition(index));
+    if let Some(hosted) = hosted {
+        hosted.set_leadership(leadership);
+        return;
+    }
+    let tp = TopicPartition::new(topic.name.as_ref(), index);
+    let config = configs.of(&topic.name);
+    let opened = match broker.logs.log(&tp) {
+        Some(log) => Ok(log),
+        None => broker
+            .logs
+            .create(&tp, topic.id, None, config.log.clone(), now_ms),
+    };
+    match opened {
+        Ok(log) => {
+            let hosted = Partition::new(topic.name.clone(), topic.id, index, log, leadership);
+            hosted.set_min_insync_replicas(config.min_insync_replicas);
+            if leadership.is_leader
+                && let Err(e) = hosted.advance_high_watermark()
+            {
+                error!("cannot open {tp}: {e}");
+            }
+            broker.topics.insert(Arc::new(hosted));
+            if leadership.is_leader && *topic.name == *OFFSETS_TOPIC {
+                load_groups(broker, index);
+            }
+        }
+        Err(e) => error!("cannot create the log of {tp}: {e}"),
+    }
+}
+
+/// Groups are there once their partition has been replayed; until then they are loading.
+fn load_groups(broker: &Arc<Broker>, index: i32) {
+    let runtime = broker.runtime.clone();
+    let _entered = runtime.enter();
+    let loading = broker.groups.load(index);
+    runtime.spawn(async move {
+        match loading.await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => error!("cannot load the groups of {OFFSETS_TOPIC}: {e}"),
+            Err(e) => error!("cannot load the groups of {OFFSETS_TOPIC}-{index}: {e}"),
+        }
+    });
+}
+
+fn give_up<'a>(
+    broker: &Arc<Broker>,
+    deleted: impl Iterator<Item = &'a Arc<TopicImage>>,
+    now_ms: i64,
+) {
+    let mut partitions = Vec::new();
+    let mut topics = Vec::new();
+    for topic in deleted {
+        broker.topics.remove(&topic.id);
+        let own = topic
+            .partitions
+            .iter()
+            .filter(|(_, p)| p.replicas.contains(&broker.node_id));
+        partitions.extend(own.map(|(index, _)| TopicPartition::new(topic.name.as_ref(), *index)));
+        if *topic.name == *OFFSETS_TOPIC {
+            topic
+                .partitions
+                .keys()
+                .for_each(|index| broker.groups.unload(*index));
+        }
+        topics.push((topic.name.to_string(), topic.id));
+    }
+    if topics.is_empty() {
+        return;
+    }
+    if let Err(e) = delete_logs(broker, &partitions, now_ms) {
+        error!("cannot delete logs: {e}");
+    }
+    info!(
+        "deleted topics {}",
+        topics
+            .iter()
+            .map(|(n, _)| n.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    let groups = broker.groups.clone();
+    broker
+        .runtime
+        .spawn(async move { groups.on_topics_deleted(topics).await });
+}
+
+fn delete_logs(
+    broker: &Broker,
+    partitions: &[TopicPartition],
+    now_ms: i64,
+) -> Result<(), LogError> {
+    broker
+        .logs
+        .delete(partitions, || Uuid::from_random(fastrand::u128(..)), now_ms)
+}
+
+/// Tells logs of changed configurations: of their topics, or of the broker, which stands behind all of them.
+fn configure(broker: &Arc<Broker>, image: &MetadataImage, changes: &MetadataChanges) {
+    let all = changes
+        .configs
+        .iter()
+        .any(|resource| resource.kind == ConfigResourceType::BROKER);
+    let mut configs = Configs::new(&broker.settings, image);
+    let reconfigure = |topic: Arc<Topic>| {
+        let config = configs.of(&topic.name);
+        for partition in topic.partitions() {
+            partition.log.set_config(config.log.clone());
+            partition.set_min_insync_replicas(config.min_insync_replicas);
+        }
+    };
+    if all {
+        broker.topics.all().into_iter().for_each(reconfigure);
+        return;
+    }
+    let topics = changes
+        .configs
+        .iter()
+        .filter(|r| r.kind == ConfigResourceType::TOPIC);
+    topics
+        .filter_map(|resource| broker.topics.by_name(&resource.name))
+        .for_each(reconfigure);
+}

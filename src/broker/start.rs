@@ -1,0 +1,436 @@
+//! A node's way up and down.
+//!
+//! ```text
+//! up:   limits → directories → ports → metadata log → logs → registration → partitions → unfenced → accepting
+//! down: no new connections, long polls end → requests finish → groups → leaderships given up → logs → metadata log
+//! ```
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::controller_driver::{ControllerDriver, ControllerHandle, ControllerQueue};
+use super::dispatch::{Door, now_ms};
+use super::fetch_session::FetchSessions;
+use super::node::Broker;
+use super::offsets_log::OffsetsLog;
+use super::storage::{self, Storage};
+use super::topic_config::Configs;
+use super::{maintenance, publish};
+use crate::config::BrokerConfig;
+use crate::config::listeners::Endpoint;
+use crate::controller::brokers::{supported_broker_features, supported_controller_features};
+use crate::controller::{ApiError, Controller};
+use crate::coordinator::group::GroupConfig;
+use crate::coordinator::runtime::RuntimeConfig;
+use crate::coordinator::{GroupCoordinator, PartitionLog};
+use crate::log::{LogError, LogManager, LogManagerConfig};
+use crate::metadata::format::FormatError;
+use crate::metadata::image::MetadataImage;
+use crate::metadata::properties::PropertiesError;
+use crate::net::{Listener, ListenerOptions};
+use crate::protocol::Uuid;
+use crate::protocol::messages::{
+    BrokerRegistrationRequest, ControllerRegistrationRequest, broker_registration_request,
+    controller_registration_request,
+};
+use crate::raft::{RaftError, SingleVoter, VoterOptions};
+use crate::record::Compression;
+
+/// How long a stop waits for requests in progress.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why a node does not start; one line for its user.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Properties(#[from] PropertiesError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error(transparent)]
+    Raft(#[from] RaftError),
+    #[error("the controller refuses this node: {0}")]
+    Controller(#[from] ApiError),
+    #[error(
+        "listener {listener} cannot be bound: {reason}; choose another port in listeners, or stop who has it"
+    )]
+    Bind { listener: String, reason: String },
+    #[error("a node with the controller role needs a listener named in controller.listener.names")]
+    NoControllerListener,
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    broker: Arc<Broker>,
+    tasks: TaskTracker,
+    accepting: CancellationToken,
+    controller: JoinHandle<()>,
+    _storage: Storage,
+}
+
+impl Node {
+    /// Starts a node; clients are served from its return on. Blocks on the disk, so it must not run on the reactor.
+    pub fn start(config: BrokerConfig, runtime: &Handle) -> Result<Node, StartError> {
+        let began = Instant::now();
+        raise_open_files();
+        let storage = storage::open(&config)?;
+        let listeners = bind(&config, runtime)?;
+        let (config, listeners) = with_bound_ports(config, listeners);
+        let mut driver = controller(&config, &storage)?;
+        driver.activate()?;
+        let logs = open_logs(&config, driver.image())?;
+        let epoch = register(&mut driver, &config, &storage, &logs)?;
+        let (handle, queue) = ControllerHandle::new();
+        let broker = broker(config, &storage, &driver, logs, epoch, handle, runtime);
+        host_partitions(&broker, &driver);
+        let controller = serve_controller(driver, queue, &broker)?;
+        let node = Node {
+            broker,
+            tasks: TaskTracker::new(),
+            accepting: CancellationToken::new(),
+            controller,
+            _storage: storage,
+        };
+        node.accept(listeners, runtime);
+        info!(
+            "[BrokerLifecycleManager id={}] Transitioning from RECOVERY to RUNNING; started in {} ms",
+            node.broker.node_id,
+            began.elapsed().as_millis()
+        );
+        Ok(node)
+    }
+
+    fn accept(&self, listeners: Vec<Listener>, runtime: &Handle) {
+        let _entered = runtime.enter();
+        let door = Arc::new(Door(self.broker.clone()));
+        for listener in listeners {
+            let (door, tasks) = (door.clone(), self.tasks.clone());
+            let accepting = listener.run(door, tasks, self.accepting.clone());
+            self.tasks.spawn(async move {
+                if let Err(e) = accepting.await {
+                    error!("a listener ended: {e}");
+                }
+            });
+        }
+        self.tasks.spawn(self.broker.groups.run_timers());
+        maintenance::start(&self.broker, &self.tasks);
+    }
+
+    /// Stops in order: what was acknowledged is on the disk, and the next start finds a clean directory.
+    pub async fn stop(self) {
+        let began = Instant::now();
+        info!("stopping");
+        self.broker.stopping.cancel();
+        self.accepting.cancel();
+        self.broker.groups.close();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            warn!("requests did not finish within {DRAIN:?}");
+        }
+        if let Err(e) = self.broker.controller.retire(self.broker.node_id).await {
+            warn!("cannot give up leaderships: {e}");
+        }
+        self.broker.retired.cancel();
+        // Wakes the controller's thread, which then sees that it is done.
+        self.broker.controller.maybe_snapshot().await;
+        let (broker, controller) = (self.broker.clone(), self.controller);
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Err(e) = broker.logs.shutdown(broker.epoch) {
+                error!("not all logs are closed in order: {e}");
+            }
+            if controller.join().is_err() {
+                error!("the controller's thread has panicked");
+            }
+        });
+        if let Err(e) = closed.await {
+            error!("logs are not closed: {e}");
+        }
+        info!("stopped in {} ms", began.elapsed().as_millis());
+    }
+}
+
+/// Raises the limit of open files to what the system allows.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        if let Err(e) = setrlimit(Resource::Nofile, raised) {
+            warn!("cannot raise the limit of open files: {e}");
+        }
+    }
+}
+
+fn bind(config: &BrokerConfig, runtime: &Handle) -> Result<Vec<Listener>, StartError> {
+    let _entered = runtime.enter();
+    let bytes = |value: Option<i32>| value.and_then(|bytes| usize::try_from(bytes).ok());
+    let network = &config.network;
+    // Kafka's defaults would only hold the kernel's own tuning down: they count where the file sets them.
+    let set = |key: &str, value| {
+        if config.values.is_set(key) {
+            bytes(value)
+        } else {
+            None
+        }
+    };
+    let idle_ms = u64::try_from(network.connections_max_idle_ms).unwrap_or(u64::MAX);
+    let options = ListenerOptions {
+        request_max_bytes: usize::try_from(network.request_max_bytes).unwrap_or(0),
+        idle_max: Duration::from_millis(idle_ms).min(Duration::from_secs(365 * 24 * 3600)),
+        backlog: network.listen_backlog_size,
+        send_buffer: set("socket.send.buffer.bytes", network.send_buffer_bytes),
+        receive_buffer: set("socket.receive.buffer.bytes", network.receive_buffer_bytes),
+    };
+    let all = config
+        .listeners
+        .broker
+        .iter()
+        .chain(&config.listeners.controller);
+    all.map(|endpoint| {
+        let failed = |reason: String| StartError::Bind {
+            listener: endpoint.to_string(),
+            reason,
+        };
+        let address = address_of(endpoint).map_err(|e| failed(e.to_string()))?;
+        Listener::bind(&endpoint.name, address, options.clone()).map_err(|e| failed(e.to_string()))
+    })
+    .collect()
+}
+
+/// Where to listen; without a host on every interface.
+fn address_of(endpoint: &Endpoint) -> std::io::Result<SocketAddr> {
+    let Some(host) = endpoint.host.as_deref().filter(|host| !host.is_empty()) else {
+        let v6 = std::fs::exists("/proc/net/if_inet6").unwrap_or(true);
+        let any = if v6 { "::" } else { "0.0.0.0" };
+        return (any, endpoint.port).to_socket_addrs().and_then(first);
+    };
+    (host, endpoint.port).to_socket_addrs().and_then(first)
+}
+
+fn first(mut addresses: impl Iterator<Item = SocketAddr>) -> std::io::Result<SocketAddr> {
+    addresses
+        .next()
+        .ok_or_else(|| std::io::Error::other("the host has no address"))
+}
+
+/// Advertises the ports that the system chose where the file says 0.
+fn with_bound_ports(
+    mut config: BrokerConfig,
+    listeners: Vec<Listener>,
+) -> (BrokerConfig, Vec<Listener>) {
+    for listener in &listeners {
+        let Ok(bound) = listener.local_address() else {
+            continue;
+        };
+        let advertised = config.listeners.advertised.iter_mut();
+        for endpoint in advertised.chain(&mut config.listeners.advertised_controller) {
+            if endpoint.port == 0 && endpoint.name == listener.name() {
+                endpoint.port = bound.port();
+            }
+        }
+    }
+    (config, listeners)
+}
+
+fn controller(config: &BrokerConfig, storage: &Storage) -> Result<ControllerDriver, StartError> {
+    let log = &config.metadata_log;
+    let options = VoterOptions {
+        node_id: config.node_id,
+        metadata_log_dir: config.metadata_log_dir.clone(),
+        directory_id: storage.metadata_dir_id,
+        segment_bytes: u32::try_from(log.segment_bytes).unwrap_or(u32::MAX),
+        segment_ms: log.segment_ms,
+        retention_bytes: log.max_retention_bytes,
+        snapshot_bytes: u64::try_from(log.max_record_bytes_between_snapshots).unwrap_or(u64::MAX),
+        snapshot_interval_ms: log.max_snapshot_interval_ms,
+    };
+    let voter = SingleVoter::open(options, now_ms())?;
+    let controller = Controller {
+        node_id: config.node_id,
+        cluster_id: storage.cluster_id.clone(),
+        file: config.file.clone(),
+        static_values: config.values.clone(),
+    };
+    Ok(ControllerDriver::new(controller, voter))
+}
+
+fn open_logs(config: &BrokerConfig, image: &MetadataImage) -> Result<LogManager, StartError> {
+    let configs = Configs::new(config, image);
+    let options = LogManagerConfig {
+        recovery_threads_per_dir: usize::try_from(config.logs.recovery_threads_per_data_dir)
+            .unwrap_or(1),
+        producer_expiration_ms: i64::from(config.logs.producer_id_expiration_ms),
+        ..LogManagerConfig::new(config.log_dirs.clone(), now_ms())
+    };
+    Ok(LogManager::open(options, |topic| {
+        configs.resolve(topic).log
+    })?)
+}
+
+fn register(
+    driver: &mut ControllerDriver,
+    config: &BrokerConfig,
+    storage: &Storage,
+    logs: &LogManager,
+) -> Result<i64, StartError> {
+    let incarnation_id = Uuid::from_random(fastrand::u128(..));
+    let listeners = &config.listeners;
+    let controller = ControllerRegistrationRequest {
+        controller_id: config.node_id,
+        incarnation_id,
+        zk_migration_ready: false,
+        listeners: listeners
+            .advertised_controller
+            .iter()
+            .map(|endpoint| controller_registration_request::Listener {
+                name: endpoint.name.clone(),
+                host: endpoint.advertised_host(),
+                port: endpoint.port,
+                security_protocol: endpoint.security_protocol.id(),
+            })
+            .collect(),
+        features: supported_controller_features(),
+    };
+    let broker = BrokerRegistrationRequest {
+        broker_id: config.node_id,
+        cluster_id: storage.cluster_id.clone(),
+        incarnation_id,
+        listeners: listeners
+            .advertised
+            .iter()
+            .map(|endpoint| broker_registration_request::Listener {
+                name: endpoint.name.clone(),
+                host: endpoint.advertised_host(),
+                port: endpoint.port,
+                security_protocol: endpoint.security_protocol.id(),
+            })
+            .collect(),
+        features: supported_broker_features(),
+        rack: config.rack.clone(),
+        log_dirs: storage.log_dir_ids.clone(),
+        previous_broker_epoch: logs.previous_broker_epoch().unwrap_or(-1),
+        ..Default::default()
+    };
+    Ok(driver.register(&controller, &broker)?)
+}
+
+fn broker(
+    config: BrokerConfig,
+    storage: &Storage,
+    driver: &ControllerDriver,
+    logs: LogManager,
+    epoch: i64,
+    controller: ControllerHandle,
+    runtime: &Handle,
+) -> Arc<Broker> {
+    let offsets = OffsetsLog::default();
+    let slots = usize::try_from(config.fetch.max_session_cache_slots).unwrap_or(0);
+    let image = driver.image().clone();
+    let groups = groups(&config, &image, offsets.clone());
+    let broker = Arc::new(Broker {
+        cluster_id: storage.cluster_id.as_str().into(),
+        node_id: config.node_id,
+        epoch,
+        topics: Default::default(),
+        logs,
+        fetch_sessions: parking_lot::Mutex::new(FetchSessions::new(slots)),
+        producer_ids: Default::default(),
+        controller,
+        groups: Arc::new(groups),
+        stopping: CancellationToken::new(),
+        retired: CancellationToken::new(),
+        image: ArcSwap::from_pointee(image),
+        runtime: runtime.clone(),
+        settings: config,
+    });
+    offsets.attach(&broker);
+    broker
+}
+
+fn groups<L: PartitionLog>(
+    config: &BrokerConfig,
+    image: &MetadataImage,
+    log: L,
+) -> GroupCoordinator<L> {
+    let settings = &config.groups;
+    let group_config = GroupConfig {
+        session_timeout_min_ms: settings.min_session_timeout_ms,
+        session_timeout_max_ms: settings.max_session_timeout_ms,
+        initial_rebalance_delay_ms: settings.initial_rebalance_delay_ms,
+        max_size: settings.max_size,
+        offset_metadata_max_bytes: settings.offset_metadata_max_bytes,
+        offsets_retention_ms: settings.offsets_retention_ms,
+        offsets_retention_check_interval_ms: settings.offsets_retention_check_interval_ms,
+    };
+    let compression = match settings.offsets_topic_compression_codec {
+        1 => Compression::Gzip,
+        2 => Compression::Snappy,
+        3 => Compression::Lz4,
+        4 => Compression::Zstd,
+        _ => Compression::None,
+    };
+    let runtime_config = RuntimeConfig {
+        compression,
+        commit_timeout_ms: i64::from(settings.offsets_commit_timeout_ms),
+    };
+    // Groups live where the topic, once created, puts them, whatever the file says later.
+    let existing = image.topics.get(super::auto_create::OFFSETS_TOPIC);
+    let partitions = existing
+        .and_then(|topic| i32::try_from(topic.partitions.len()).ok())
+        .unwrap_or(settings.offsets_topic_partitions);
+    GroupCoordinator::new(log, group_config, runtime_config, partitions)
+}
+
+/// Takes over every partition that the metadata gives to this node, and sets aside what it does not.
+fn host_partitions(broker: &Arc<Broker>, driver: &ControllerDriver) {
+    let image = driver.image();
+    for log in broker.logs.logs() {
+        let tp = log.topic_partition();
+        let topic_id = image.topics.id_of(&tp.topic);
+        let known = image.topics.partition(&tp.topic, tp.partition).is_some();
+        let same = matches!(log.topic_id(), Ok(Some(id)) if Some(id) == topic_id);
+        if known && same {
+            continue;
+        }
+        warn!("{tp} is not in the cluster's metadata: its directory is set aside as stray");
+        if let Err(e) = broker
+            .logs
+            .set_aside_stray(tp, Uuid::from_random(fastrand::u128(..)))
+        {
+            error!("cannot set {tp} aside: {e}");
+        }
+    }
+    let mut configs = Configs::new(&broker.settings, image);
+    for (topic, index, partition) in image.topics.partitions() {
+        publish::host(broker, &mut configs, topic, index, partition, now_ms());
+    }
+}
+
+/// Lets the broker in and hands the controller to its thread.
+fn serve_controller(
+    mut driver: ControllerDriver,
+    queue: ControllerQueue,
+    broker: &Arc<Broker>,
+) -> Result<JoinHandle<()>, StartError> {
+    driver.attach(broker.clone());
+    driver.unfence(broker.node_id)?;
+    driver.spawn(queue).map_err(StartError::Thread)
+}

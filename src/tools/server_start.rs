@@ -1,0 +1,168 @@
+//! `kafka-server-start`: a broker from a `server.properties` file.
+//!
+//! The first SIGINT or SIGTERM stops it in order, a second one at once.
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use super::KAFKA_VERSION;
+use super::output::{Invocation, Printer, message};
+use super::registry::Exit;
+use crate::broker::Node;
+use crate::config::{self, Properties};
+
+const USAGE: &str =
+    "USAGE: kafkars server-start [-daemon] server.properties [--override property=value]*";
+/// What a shell reports of a process that a signal ended: 128 and SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// The command line, read.
+struct Arguments {
+    daemon: bool,
+    file: String,
+    overrides: Vec<String>,
+}
+
+pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
+    let args = &invocation.args;
+    if args.iter().any(|arg| arg == "--version") {
+        let mut printer = Printer::default();
+        printer.line(KAFKA_VERSION)?;
+        printer.flush()?;
+        return Ok(Exit::SUCCESS);
+    }
+    let Some(arguments) = parse(args) else {
+        message(USAGE);
+        message(
+            "  -daemon              run in the background, logging to $LOG_DIR/kafkaServer.out",
+        );
+        message("  --override K=V       a property that wins over the file");
+        message("  --version            show the version");
+        return Ok(Exit::FAILURE);
+    };
+    if arguments.daemon {
+        return in_background(&arguments);
+    }
+    serve(&arguments)
+}
+
+fn parse(args: &[String]) -> Option<Arguments> {
+    let mut args = args.iter();
+    let mut arguments = Arguments {
+        daemon: false,
+        file: String::new(),
+        overrides: Vec::new(),
+    };
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "-daemon" => arguments.daemon = true,
+            "--override" => arguments.overrides.push(args.next()?.clone()),
+            "--help" | "-h" => return None,
+            text => match text.strip_prefix("--override=") {
+                Some(pair) => arguments.overrides.push(pair.to_owned()),
+                None if text.starts_with("--") || !arguments.file.is_empty() => return None,
+                None => arguments.file = text.to_owned(),
+            },
+        }
+    }
+    (!arguments.file.is_empty()).then_some(arguments)
+}
+
+fn in_background(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let logs = std::env::var_os("LOG_DIR").map_or_else(|| PathBuf::from("logs"), PathBuf::from);
+    std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+    let path = logs.join("kafkaServer.out");
+    let log = OpenOptions::new().create(true).append(true).open(&path);
+    let log = log.with_context(|| format!("cannot write {}", path.display()))?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["server-start", &arguments.file]);
+    for pair in &arguments.overrides {
+        command.args(["--override", pair]);
+    }
+    // A process group of its own: Ctrl-C in this terminal is not meant for it.
+    command.process_group(0).stdin(Stdio::null());
+    let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
+    message(format!(
+        "started as process {}, logging to {}",
+        child.id(),
+        path.display()
+    ));
+    Ok(Exit::SUCCESS)
+}
+
+fn serve(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut file = Properties::load(&arguments.file)?;
+    config::apply_overrides(&mut file, &arguments.overrides)?;
+    let report = config::check(&file);
+    for warning in &report.warnings {
+        warn!("{}: {warning}", arguments.file);
+    }
+    let Some(settings) = report.config else {
+        for error in report.errors {
+            message(format!("{}: {error}", arguments.file));
+        }
+        return Ok(Exit::FAILURE);
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    // Before the node starts, so that a signal during a long recovery is not lost.
+    let signals = Signals::install(&runtime)?;
+    let shown: Vec<String> = settings
+        .listeners
+        .advertised
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let (node_id, dirs) = (settings.node_id, settings.log_dirs.clone());
+    let node = Node::start(settings, runtime.handle())?;
+    let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    info!(
+        "node {node_id} serves {} from {}",
+        shown.join(", "),
+        dirs.join(", ")
+    );
+    runtime.block_on(until_stopped(node, signals));
+    // What is still parked on the blocking pool waits for nothing that matters any more.
+    runtime.shutdown_background();
+    Ok(Exit::SUCCESS)
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn install(runtime: &Runtime) -> anyhow::Result<Signals> {
+        let _entered = runtime.enter();
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+async fn until_stopped(node: Node, mut signals: Signals) {
+    signals.next().await;
+    tokio::select! {
+        () = node.stop() => {}
+        () = signals.next() => {
+            warn!("stopped at once: the next start recovers the logs");
+            std::process::exit(INTERRUPTED);
+        }
+    }
+}
