@@ -95,7 +95,7 @@ impl ControllerHandle {
 
     /// Has the controller look whether a snapshot is due.
     pub async fn maybe_snapshot(&self) {
-        let job: Job = Box::new(|driver| driver.voter.maybe_snapshot(now_ms()));
+        let job: Job = Box::new(|driver| driver.maintain(now_ms()));
         // A controller that is gone needs no snapshot.
         let _ = self.jobs.send(job).await;
     }
@@ -126,6 +126,15 @@ impl ControllerHandle {
         });
         self.jobs.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+}
+
+fn storage_error(e: &RaftError) -> ErrorCode {
+    match e {
+        RaftError::Log(_) | RaftError::Append(_) | RaftError::Io { .. } => {
+            ErrorCode::KafkaStorageError
+        }
+        _ => ErrorCode::UnknownServerError,
     }
 }
 
@@ -163,7 +172,7 @@ impl ControllerDriver {
             .controller
             .activation_records(image, in_transaction, &bootstrap);
         if !records.is_empty() {
-            self.voter.append(records, now_ms())?;
+            self.voter.append(&records, now_ms())?;
         }
         Ok(())
     }
@@ -200,26 +209,40 @@ impl ControllerDriver {
             return Ok(result.response);
         }
         let now_ms = now_ms();
-        match self.voter.append(result.records, now_ms) {
-            Ok((image, changes)) => {
-                if let Some(broker) = &self.broker {
-                    super::publish::publish(broker, Arc::new(image), &changes, now_ms);
-                }
-                self.voter.maybe_snapshot(now_ms);
+        match self.commit(&result, now_ms) {
+            Ok(()) => {
+                self.maintain(now_ms);
                 Ok(result.response)
             }
             Err(e) => {
                 error!("cannot write the metadata log: {e}");
-                let code = if e.is_disk_full() {
-                    ErrorCode::KafkaStorageError
-                } else {
-                    ErrorCode::UnknownServerError
-                };
+                let code = storage_error(&e);
                 Err(ApiError {
                     code,
                     message: Some(e.to_string()),
                 })
             }
+        }
+    }
+
+    fn commit<R>(&mut self, result: &ControllerResult<R>, now_ms: i64) -> Result<(), RaftError> {
+        let committed = if result.is_atomic {
+            vec![self.voter.append(&result.records, now_ms)?]
+        } else {
+            self.voter.append_in_steps(&result.records, now_ms)?
+        };
+        if let Some(broker) = &self.broker {
+            for step in committed {
+                super::publish::publish(broker, Arc::new(step.image), &step.changes, now_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// Snapshots and retention. What fails is tried again: the log has everything.
+    fn maintain(&mut self, now_ms: i64) {
+        if let Err(e) = self.voter.maintain(now_ms) {
+            warn!("cannot keep the metadata log up: {e}");
         }
     }
 

@@ -169,12 +169,9 @@ impl FetchSessions {
         }
     }
 
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.sessions.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
     }
 
     /// Takes the session part of a request in. `random` supplies candidates for a new session's id.

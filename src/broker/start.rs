@@ -41,7 +41,7 @@ use crate::protocol::messages::{
     BrokerRegistrationRequest, ControllerRegistrationRequest, broker_registration_request,
     controller_registration_request,
 };
-use crate::raft::{RaftError, SingleVoter, VoterOptions};
+use crate::raft::{RaftError, SingleVoter, VoterConfig};
 use crate::record::Compression;
 
 /// How long a stop waits for requests in progress.
@@ -252,17 +252,21 @@ fn with_bound_ports(
 
 fn controller(config: &BrokerConfig, storage: &Storage) -> Result<ControllerDriver, StartError> {
     let log = &config.metadata_log;
-    let options = VoterOptions {
-        node_id: config.node_id,
-        metadata_log_dir: config.metadata_log_dir.clone(),
-        directory_id: storage.metadata_dir_id,
+    let settings = VoterConfig {
         segment_bytes: u32::try_from(log.segment_bytes).unwrap_or(u32::MAX),
         segment_ms: log.segment_ms,
+        bytes_between_snapshots: u64::try_from(log.max_record_bytes_between_snapshots)
+            .unwrap_or(u64::MAX),
+        ms_between_snapshots: log.max_snapshot_interval_ms,
         retention_bytes: log.max_retention_bytes,
-        snapshot_bytes: u64::try_from(log.max_record_bytes_between_snapshots).unwrap_or(u64::MAX),
-        snapshot_interval_ms: log.max_snapshot_interval_ms,
+        retention_ms: log.max_retention_ms,
+        ..VoterConfig::new(
+            config.node_id,
+            storage.metadata_dir_id,
+            config.metadata_log_dir.clone(),
+        )
     };
-    let voter = SingleVoter::open(options, now_ms())?;
+    let (voter, _) = SingleVoter::open(settings, now_ms())?;
     let controller = Controller {
         node_id: config.node_id,
         cluster_id: storage.cluster_id.clone(),

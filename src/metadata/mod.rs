@@ -21,4 +21,4 @@ pub use record::{MetadataRecord, UnknownRecord, VersionedRecord, v0};
 pub use version::MetadataVersion;
 
 #[cfg(test)]
-pub(crate) mod fixture_tests;
+mod fixture_tests;
