@@ -5,6 +5,7 @@
 //! Authorisation, throttling and the mapping between topic names and ids belong to the handlers.
 //! Topics of OffsetCommit and OffsetFetch come with their name filled in whatever the version, and
 //! with their id if it is known.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -327,7 +328,12 @@ impl<L: PartitionLog> GroupCoordinator<L> {
 
     pub async fn delete_groups(&self, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
         let mut results: Vec<DeletableGroupResult> = Vec::with_capacity(request.groups_names.len());
+        let mut seen = BTreeSet::new();
         for group in request.groups_names {
+            // As Kafka: a group that is named twice is answered once.
+            if !seen.insert(group.clone()) {
+                continue;
+            }
             let partition = self.partition_for(&group);
             let groups = vec![group];
             match self

@@ -28,8 +28,15 @@ pub fn replay_all<S: Shard, L: PartitionLog>(
                 error,
             })?;
         let next = replay_batches(&bytes, partition, offset, shard)?;
-        if next == offset {
+        if bytes.is_empty() {
             return Ok(offset);
+        }
+        if next == offset {
+            return Err(LoadError::corrupt(
+                partition,
+                offset,
+                "no whole batch could be read",
+            ));
         }
         offset = next;
     }

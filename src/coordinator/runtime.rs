@@ -40,8 +40,8 @@ pub trait PartitionLog: Send + Sync + 'static {
     fn high_watermark(&self, partition: i32) -> i64;
     /// The first offset there is.
     fn log_start_offset(&self, partition: i32) -> i64;
-    /// Some batches from the one that holds `offset` on, below the high watermark; empty at the
-    /// end.
+    /// At least one whole batch, from the one that holds `offset` or the next one on, below the
+    /// high watermark; empty at the end.
     fn read(&self, partition: i32, offset: i64) -> Result<Bytes, ErrorCode>;
 }
 

@@ -296,7 +296,7 @@ async fn everything_is_there_after_a_restart() {
         assert_eq!(offset(&groups, group).await, Ok(expected));
     }
     let delete = DeleteGroupsRequest {
-        groups_names: vec!["a".into(), "x".into()],
+        groups_names: vec!["a".into(), "x".into(), "a".into()],
     };
     let deleted = groups.delete_groups(delete).await;
     let codes: Vec<_> = deleted
