@@ -128,10 +128,10 @@ impl Log {
             };
             if batch.has_producer_id() {
                 let known = leader_producer_batch(&batch, &placed);
-                if origin == AppendOrigin::Client {
-                    if let Some(found) = writer.producers.find_duplicate(&known) {
-                        return Ok(self.duplicate(found));
-                    }
+                if origin == AppendOrigin::Client
+                    && let Some(found) = writer.producers.find_duplicate(&known)
+                {
+                    return Ok(self.duplicate(found));
                 }
                 writer
                     .producers
@@ -458,7 +458,7 @@ impl Log {
         if active.base_offset() >= base_offset {
             return Ok(());
         }
-        active.trim(&self.place)?;
+        active.trim(&self.place, self.config_now().preallocate)?;
         active.seal(&self.place)?;
         self.recovery(now_ms)
             .write_snapshot(&writer.producers, base_offset, false)?;

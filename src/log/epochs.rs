@@ -67,10 +67,11 @@ impl LeaderEpochs {
         if epoch < 0 || start_offset < 0 {
             return false;
         }
-        if let Some(last) = self.entries.last() {
-            if epoch == last.epoch && start_offset >= last.start_offset {
-                return false;
-            }
+        if let Some(last) = self.entries.last()
+            && epoch == last.epoch
+            && start_offset >= last.start_offset
+        {
+            return false;
         }
         let contradicts = |e: &EpochEntry| e.epoch >= epoch || e.start_offset >= start_offset;
         while self.entries.last().is_some_and(contradicts) {

@@ -140,10 +140,10 @@ impl<E: Entry> IndexFile<E> {
         path: &Path,
         before: impl Fn(&E) -> bool,
     ) -> io::Result<u32> {
-        if let Some(first) = self.tail.first() {
-            if before(first) {
-                return Ok(self.stored + self.tail.partition_point(before) as u32);
-            }
+        if let Some(first) = self.tail.first()
+            && before(first)
+        {
+            return Ok(self.stored + self.tail.partition_point(before) as u32);
         }
         if self.stored == 0 {
             return Ok(0);

@@ -8,8 +8,8 @@ use super::epochs::{self, LeaderEpochs};
 use super::error::{At, LogError};
 use super::log::{Loaded, LogOptions};
 use super::names::{
-    CLEANED_SUFFIX, DELETED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, SWAP_SUFFIX,
-    TEMPORARY_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, TopicPartition, offset_of,
+    CLEANED_SUFFIX, DELETED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, TEMPORARY_SUFFIX,
+    TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, TopicPartition, offset_of,
 };
 use super::place::Place;
 use super::recovery::Recovery;
@@ -91,6 +91,10 @@ fn look_around(place: &Place) -> Result<Found, LogError> {
         }
         other => other.at(&dir)?,
     };
+    let entries = match super::swap::complete(place, &entries)? {
+        true => disk.read_dir(&dir).at(&dir)?,
+        false => entries,
+    };
     let mut found = Found::default();
     let mut indexes = Vec::new();
     for entry in &entries {
@@ -98,11 +102,6 @@ fn look_around(place: &Place) -> Result<Found, LogError> {
         let left_over = [DELETED_SUFFIX, CLEANED_SUFFIX, TEMPORARY_SUFFIX];
         if left_over.iter().any(|suffix| name.ends_with(suffix)) {
             remove_if_exists(disk, &place.path(name)).at(&dir)?;
-        } else if name.ends_with(SWAP_SUFFIX) {
-            return Err(LogError::malformed(
-                &place.path(name),
-                "is what an interrupted compaction left; start Apache Kafka once to complete it",
-            ));
         } else if let Some(base) = offset_of(name, LOG_SUFFIX) {
             found.logs.insert(base);
         } else if let Some(offset) = offset_of(name, SNAPSHOT_SUFFIX) {

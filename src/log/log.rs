@@ -72,7 +72,9 @@ pub struct Log {
     pub(super) segments: ArcSwap<Vec<Arc<Segment>>>,
     pub(super) writer: Mutex<Writer>,
     epochs: Mutex<Option<LeaderEpochs>>,
-    /// The epoch file is behind, or not forced to the device.
+    /// The epoch file is behind.
+    epochs_unwritten: AtomicBool,
+    /// The epoch file is not forced to the device.
     epochs_unsynced: AtomicBool,
     pub(super) log_start_offset: AtomicI64,
     pub(super) log_end_offset: AtomicI64,
@@ -137,6 +139,7 @@ impl Log {
                 closed: false,
             }),
             epochs: Mutex::new(loaded.epochs),
+            epochs_unwritten: AtomicBool::new(activated),
             epochs_unsynced: AtomicBool::new(activated),
             log_start_offset: AtomicI64::new(loaded.log_start_offset),
             log_end_offset: AtomicI64::new(loaded.log_end_offset),
@@ -381,7 +384,8 @@ impl Log {
             self.store_epochs(true)?;
         }
         let dir = self.place.dir();
-        if rolled || point == 0 {
+        let first = segments.first().map_or(0, |first| first.base_offset());
+        if rolled || point <= first {
             self.place.disk.sync_dir(&dir).at(&dir)?;
         }
         self.recovery_point.fetch_max(end, Release);
@@ -412,7 +416,7 @@ impl Log {
         let end = self.log_end_offset();
         if self.activated.load(Acquire) {
             let active = self.active();
-            active.trim(&self.place)?;
+            active.trim(&self.place, self.config_now().preallocate)?;
             active.seal(&self.place)?;
             if end
                 > self
@@ -424,7 +428,7 @@ impl Log {
                 self.recovery(self.now_at_open_ms)
                     .write_snapshot(&writer.producers, end, sync)?;
             }
-            if self.epochs_unsynced.load(Acquire) {
+            if self.epochs_unwritten.load(Acquire) {
                 self.store_epochs(sync)?;
             }
         }
@@ -528,10 +532,12 @@ impl Log {
     }
 
     pub(super) fn store_epochs(&self, sync: bool) -> Result<(), LogError> {
+        self.epochs_unwritten.store(true, Release);
         self.epochs_unsynced.store(true, Release);
         let path = self.place.path(epochs::FILE_NAME);
         self.epochs()?
             .write(self.place.disk.as_ref(), &path, sync)?;
+        self.epochs_unwritten.store(false, Release);
         self.epochs_unsynced.store(!sync, Release);
         Ok(())
     }

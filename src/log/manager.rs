@@ -248,16 +248,16 @@ impl LogManager {
             .partition(|deletion| deletion.due_ms <= now_ms);
         *deletions = waiting;
         drop(deletions);
+        let mut result = Ok(());
         for deletion in due {
-            match self.disk.remove_dir_all(&deletion.path) {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                other => other.at(&deletion.path)?,
-            }
+            let removed = match self.disk.remove_dir_all(&deletion.path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                other => other.at(&deletion.path),
+            };
+            // The next start tries again.
+            result = result.and(removed);
         }
-        for log in self.logs() {
-            log.remove_deleted_files(now_ms)?;
-        }
-        Ok(())
+        result.and(self.for_all(|log| log.remove_deleted_files(now_ms)))
     }
 
     /// Applies retention to all logs (`log.retention.check.interval.ms`). A log that fails does not
@@ -566,7 +566,7 @@ impl LogManager {
 /// About ten lines per directory, if it is recovered.
 fn report_progress(dir: &LogDir, state: &DirState, done: usize, total: usize) {
     let step = (total / 10).max(1);
-    if !state.clean && (done % step == 0 || done == total) && total > 1 {
+    if !state.clean && (done.is_multiple_of(step) || done == total) && total > 1 {
         tracing::info!("{}: {done} of {total} logs recovered", dir.path.display());
     }
 }

@@ -40,6 +40,7 @@ mod recovery;
 mod retention;
 pub mod segment;
 pub mod storage;
+mod swap;
 pub mod time_index;
 pub mod txn_index;
 

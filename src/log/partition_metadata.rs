@@ -9,23 +9,28 @@ use std::path::Path;
 use crate::protocol::Uuid;
 
 use super::error::{At, LogError};
-use super::storage::{Disk, read_file, replace_file};
+use super::storage::{Disk, read_file, replace_file_unsynced};
 
 pub const FILE_NAME: &str = "partition.metadata";
 const BYTES_MAX: u64 = 4096;
 
-/// The id in the file at `path`; `None` if there is no file.
+/// The id in the file at `path`; `None` if there is no file, or an empty one.
 pub fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Uuid>, LogError> {
-    let Some(bytes) = read_file(disk, path, BYTES_MAX).at(path)? else {
+    let bytes = read_file(disk, path, BYTES_MAX)
+        .at(path)?
+        .unwrap_or_default();
+    if bytes.is_empty() {
         return Ok(None);
-    };
+    }
     parse(&bytes).map(Some).ok_or_else(|| {
         LogError::malformed(path, "is no version 0 partition metadata with a topic id")
     })
 }
 
+/// Writes the file. It is not forced to the device, for topics may have many partitions: what a
+/// loss of power leaves of it is an empty file, and then the id is written again.
 pub fn write(disk: &dyn Disk, path: &Path, topic_id: Uuid) -> Result<(), LogError> {
-    replace_file(disk, path, format(topic_id).as_bytes()).at(path)
+    replace_file_unsynced(disk, path, format(topic_id).as_bytes()).at(path)
 }
 
 fn format(topic_id: Uuid) -> String {

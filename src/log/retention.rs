@@ -74,11 +74,14 @@ impl Log {
         *removals = waiting;
         drop(removals);
         let due: Vec<PendingRemoval> = due;
+        let mut result = Ok(());
         for removal in due {
             let path = self.place.path(&removal.name);
-            remove_if_exists(self.place.disk.as_ref(), &path).at(&path)?;
+            let removed = remove_if_exists(self.place.disk.as_ref(), &path).at(&path);
+            // The next start removes what could not be removed now.
+            result = result.and(removed);
         }
-        Ok(())
+        result
     }
 
     /// How many of the oldest segments `reason` gives up.

@@ -205,13 +205,14 @@ impl Segment {
     }
 
     /// Cuts off what failed writes, or blocks set aside, left behind the end.
-    pub fn trim(&self, place: &Place) -> Result<(), LogError> {
+    pub fn trim(&self, place: &Place, preallocated: bool) -> Result<(), LogError> {
         let size = self.size(place)?;
         let path = place.file(self.base_offset, LOG_SUFFIX);
-        place
-            .disk
-            .set_size(self.file(place)?.as_ref(), u64::from(size))
-            .at(&path)
+        let file = self.file(place)?;
+        if !preallocated && place.disk.size(&file).at(&path)? == u64::from(size) {
+            return Ok(());
+        }
+        place.disk.set_size(&file, u64::from(size)).at(&path)
     }
 
     /// Writes `bufs` at the end of the segment. Nothing is visible before [`Self::publish`]. After

@@ -1,8 +1,11 @@
 //! From offsets and timestamps to positions in a segment: by what memory holds of its end, or else
 //! by index and a short walk over batch headers.
+use std::ops::Range;
+
 use super::{Located, Segment, old_format};
 use crate::log::error::{At, ReadError};
 use crate::log::names::{INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX};
+use crate::log::offset_index::OffsetEntry;
 use crate::log::place::Place;
 use crate::record::{BatchError, BatchHeader, HEADER_LEN};
 
@@ -48,15 +51,35 @@ impl Segment {
         }
         let size = state.size;
         drop(state);
+        match self.walk_to(place, offset, from..size, around.next) {
+            // The index may be what is wrong.
+            Err(ReadError::Corrupt { position, .. }) if from > 0 => {
+                let found = self.walk_to(place, offset, 0..size, None)?;
+                tracing::warn!("{}: wrong at position {position}", path.display());
+                Ok(found)
+            }
+            other => other,
+        }
+    }
+
+    /// Walks to the batch that holds `offset`, or the first one after it. `indexed` is the entry
+    /// behind the start of the walk.
+    fn walk_to(
+        &self,
+        place: &Place,
+        offset: i64,
+        range: Range<u32>,
+        indexed: Option<OffsetEntry>,
+    ) -> Result<Option<Located>, ReadError> {
         let mut found = None;
-        self.walk(place, from, size, |position, batch| {
+        self.walk(place, range.start, range.end, |position, batch| {
             let after = position.saturating_add(batch.size() as u32);
             if batch.last_offset() >= offset {
                 found = Some(Located {
                     position,
                     size: Some(batch.size() as u32),
                 });
-            } else if around.next.is_some_and(|next| next.position == after) {
+            } else if indexed.is_some_and(|next| next.position == after) {
                 // The next batch is indexed and reaches past the offset.
                 found = Some(Located {
                     position: after,
@@ -70,9 +93,15 @@ impl Segment {
 
     /// Where the batches at and after `limit` start: what lies before may be read.
     pub fn end_before(&self, place: &Place, limit: i64) -> Result<u32, ReadError> {
+        // Under one lock: an append between two looks must not be taken for readable.
+        let state = self.loaded(place)?;
+        if limit >= state.next_offset {
+            return Ok(state.size);
+        }
+        drop(state);
         match self.locate(place, limit)? {
             Some(located) => Ok(located.position),
-            None => Ok(self.size(place)?),
+            None => Ok(0),
         }
     }
 

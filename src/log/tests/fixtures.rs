@@ -135,7 +135,7 @@ fn committed_offsets(log: &Log) -> Vec<i64> {
             txn.producer_id == batch.producer_id()
                 && (txn.first_offset..=txn.last_offset).contains(&batch.base_offset())
         });
-        if !batch.is_control() && !(batch.is_transactional() && is_aborted) {
+        if !(batch.is_control() || batch.is_transactional() && is_aborted) {
             let records = batch.records().unwrap();
             offsets.extend(records.iter().map(|record| record.unwrap().offset));
         }
