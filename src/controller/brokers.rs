@@ -319,7 +319,6 @@ pub fn supported_broker_features()
             name: name.to_owned(),
             min_supported_version: min,
             max_supported_version: max,
-            ..Default::default()
         }
     };
     feature::supported().into_iter().map(range).collect()
@@ -333,7 +332,6 @@ pub fn supported_controller_features()
             name: name.to_owned(),
             min_supported_version: min,
             max_supported_version: max,
-            ..Default::default()
         }
     };
     feature::supported().into_iter().map(range).collect()

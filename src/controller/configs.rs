@@ -56,7 +56,6 @@ impl Controller {
                 error_message: error.message,
                 resource_type: kind,
                 resource_name: name.to_owned(),
-                ..Default::default()
             });
         }
         if request.validate_only {
@@ -85,7 +84,6 @@ impl Controller {
                     name: config.name.clone(),
                     config_operation: SET,
                     value: config.value.clone(),
-                    ..Default::default()
                 })
             };
             let set_names: BTreeSet<&str> = resource
@@ -118,7 +116,6 @@ impl Controller {
                     error_message: error.message,
                     resource_type: kind,
                     resource_name: name.to_owned(),
-                    ..Default::default()
                 });
         }
         if request.validate_only {

@@ -218,7 +218,6 @@ impl Controller {
                 read_only: entry.is_read_only,
                 config_source: entry.source.code(),
                 is_sensitive: entry.is_sensitive,
-                ..Default::default()
             })
             .collect();
         effective.sort_by(|a, b| a.name.cmp(&b.name));

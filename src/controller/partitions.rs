@@ -63,7 +63,6 @@ fn result(name: &str, outcome: Result<(), ApiError>) -> CreatePartitionsTopicRes
         name: name.to_owned(),
         error_code: error.code.code(),
         error_message: error.message,
-        ..Default::default()
     }
 }
 

@@ -103,7 +103,6 @@ impl Deletion<'_> {
             topic_id,
             error_code: error.code.code(),
             error_message: error.message,
-            ..Default::default()
         });
     }
 

@@ -16,7 +16,6 @@ fn change(name: &str, config_operation: i8, value: Option<&str>) -> AlterableCon
         name,
         config_operation,
         value,
-        ..Default::default()
     }
 }
 
@@ -26,7 +25,6 @@ fn resource(kind: i8, name: &str, configs: Vec<AlterableConfig>) -> AlterConfigs
         resource_type: kind,
         resource_name,
         configs,
-        ..Default::default()
     }
 }
 
@@ -218,9 +216,7 @@ fn the_old_api_replaces_everything() {
             configs: vec![alter_configs_request::AlterableConfig {
                 name: "segment.ms".to_owned(),
                 value: Some("3".to_owned()),
-                ..Default::default()
             }],
-            ..Default::default()
         }],
         ..Default::default()
     };

@@ -10,11 +10,7 @@ use crate::protocol::messages::{CreatePartitionsRequest, DeleteTopicsRequest};
 
 fn with_config(name: &str, key: &str, value: Option<&str>) -> CreatableTopic {
     let (key, value) = (key.to_owned(), value.map(str::to_owned));
-    let config = CreatableTopicConfig {
-        name: key,
-        value,
-        ..Default::default()
-    };
+    let config = CreatableTopicConfig { name: key, value };
     CreatableTopic {
         configs: vec![config],
         ..topic(name, 1, 1)
@@ -25,7 +21,6 @@ fn assigned(name: &str, assignments: &[(i32, &[i32])]) -> CreatableTopic {
     let assignment = |(index, brokers): &(i32, &[i32])| CreatableReplicaAssignment {
         partition_index: *index,
         broker_ids: brokers.to_vec(),
-        ..Default::default()
     };
     let assignments = assignments.iter().map(assignment).collect();
     CreatableTopic {
@@ -239,7 +234,6 @@ fn grow(name: &str, count: i32) -> CreatePartitionsTopic {
         name,
         count,
         assignments: None,
-        ..Default::default()
     }
 }
 
