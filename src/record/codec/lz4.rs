@@ -5,7 +5,7 @@
 use lz4_flex::block;
 use twox_hash::XxHash32;
 
-use super::{CodecError, bad, fill_after};
+use super::{CodecError, bad, fill_after, lz4_hc};
 
 const MAGIC: [u8; 4] = 0x184D_2204u32.to_le_bytes();
 /// Version 1, independent blocks.
@@ -14,16 +14,21 @@ const FLAGS: u8 = 0x60;
 const BLOCK_DESCRIPTOR: u8 = 0x40;
 const BLOCK: usize = 64 * 1024;
 const STORED: u32 = 0x8000_0000;
+/// The level that stands for the fast compressor.
+const DEFAULT_LEVEL: i32 = 9;
 
 const INDEPENDENT: u8 = 1 << 5;
 const BLOCK_CHECKSUM: u8 = 1 << 4;
 const CONTENT_SIZE: u8 = 1 << 3;
 
 pub(super) fn compress(
-    _level: Option<i32>,
+    level: Option<i32>,
     input: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
+    let mut high = level
+        .filter(|level| *level != DEFAULT_LEVEL)
+        .map(|level| lz4_hc::Compressor::new(level.max(1).unsigned_abs()));
     out.extend_from_slice(&MAGIC);
     let descriptor = [FLAGS, BLOCK_DESCRIPTOR];
     out.extend_from_slice(&descriptor);
@@ -31,19 +36,28 @@ pub(super) fn compress(
     for chunk in input.chunks(BLOCK) {
         let at = out.len();
         out.extend_from_slice(&[0; 4]);
-        let space = block::get_maximum_output_size(chunk.len());
-        let len = fill_after(out, space, |space| Ok(block::compress_into(chunk, space)?))?;
-        let mut word = u32::try_from(len)?;
+        match &mut high {
+            Some(high) => high.compress(chunk, out)?,
+            None => compress_fast(chunk, out)?,
+        }
+        let mut len = out.len() - at - 4;
+        let mut stored = 0;
         if len >= chunk.len() {
             out.truncate(at + 4);
             out.extend_from_slice(chunk);
-            word = u32::try_from(chunk.len())? | STORED;
+            (len, stored) = (chunk.len(), STORED);
         }
         if let Some(field) = out.get_mut(at..at + 4) {
-            field.copy_from_slice(&word.to_le_bytes());
+            field.copy_from_slice(&(u32::try_from(len)? | stored).to_le_bytes());
         }
     }
     out.extend_from_slice(&[0; 4]);
+    Ok(())
+}
+
+fn compress_fast(chunk: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let space = block::get_maximum_output_size(chunk.len());
+    fill_after(out, space, |space| Ok(block::compress_into(chunk, space)?))?;
     Ok(())
 }
 

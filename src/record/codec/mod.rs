@@ -5,6 +5,7 @@
 //! found out without taking memory for them.
 mod gzip;
 mod lz4;
+mod lz4_hc;
 mod snappy;
 mod zstd;
 
