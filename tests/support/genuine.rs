@@ -15,7 +15,10 @@ impl Genuine {
     /// None, after saying so, if it cannot be run here.
     pub fn find(test: &str) -> Option<Genuine> {
         let script = root().join("tests/apache-kafka/genuine");
-        let fetched = Command::new(&script).arg("fetch").stdin(Stdio::null()).status();
+        let fetched = Command::new(&script)
+            .arg("fetch")
+            .stdin(Stdio::null())
+            .status();
         match fetched {
             Ok(status) if status.success() => Some(Genuine { script }),
             Ok(status) if status.code() == Some(77) => {

@@ -34,7 +34,11 @@ pub fn skip(what: &str, why: &str) {
 
 /// A port of the loopback interface that nobody uses now.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Waits until `condition` gives something; panics with `what` after [`PATIENCE`].
@@ -44,7 +48,10 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "waited {PATIENCE:?} in vain: {what}"
+        );
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -94,7 +101,11 @@ pub fn run_command(mut command: Command, stdin: &[u8]) -> Ran {
     let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
     feeder.join().unwrap();
     let status = status.unwrap_or_else(|| panic!("{shown} did not end:\n{stdout}\n{stderr}"));
-    Ran { code: status.code(), stdout, stderr }
+    Ran {
+        code: status.code(),
+        stdout,
+        stderr,
+    }
 }
 
 /// Waits for a child for at most `patience`.
@@ -138,14 +149,22 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Setup {
         let owned = tempfile::tempdir().unwrap();
-        Setup { dir: owned.path().to_owned(), owned: Some(owned), overrides: Vec::new() }
+        Setup {
+            dir: owned.path().to_owned(),
+            owned: Some(owned),
+            overrides: Vec::new(),
+        }
     }
 }
 
 impl Setup {
     /// Uses a directory that outlives the node: `DIR/data` is its log.dirs.
     pub fn at(dir: &Path) -> Setup {
-        Setup { dir: dir.to_owned(), owned: None, overrides: Vec::new() }
+        Setup {
+            dir: dir.to_owned(),
+            owned: None,
+            overrides: Vec::new(),
+        }
     }
 
     pub fn set(mut self, key: &str, value: impl ToString) -> Setup {
@@ -201,15 +220,25 @@ impl Setup {
 
     fn launch(self, mut command: Command, (port, controller_port): (u16, u16)) -> Broker {
         let log = self.dir.join("server.log");
-        let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let stderr = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let child = command
             .stdin(Stdio::null())
             .stdout(stderr.try_clone().unwrap())
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let mut broker =
-            Broker { port, controller_port, dir: self.dir, child, log, _owned: self.owned };
+        let mut broker = Broker {
+            port,
+            controller_port,
+            dir: self.dir,
+            child,
+            log,
+            _owned: self.owned,
+        };
         until("the broker answers", || {
             if let Some(status) = broker.child.try_wait().unwrap() {
                 panic!("the broker ended with {status}:\n{}", broker.log());
@@ -222,8 +251,12 @@ impl Setup {
 
 /// Whether a broker answers ApiVersions on this port.
 pub fn answers(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
     let mut answer = [0; 10];
     // Length, correlation id, error code: an answer to anyone who asks is a node that runs.
@@ -277,7 +310,10 @@ impl Broker {
 
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        let sent = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 }
@@ -286,7 +322,11 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            eprintln!("--- log of the broker on port {}\n{}", self.port, self.log());
+            eprintln!(
+                "--- log of the broker on port {}\n{}",
+                self.port,
+                self.log()
+            );
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::protocol::messages::list_offsets_response::{
 };
 use crate::protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
+const FIRST_WITH_LEADER_EPOCH: i16 = 4;
 /// The first version that knows each question.
 const SPECIAL: [(i64, i16); 4] = [(-3, 7), (-4, 8), (-5, 9), (-6, 11)];
 
@@ -39,7 +40,7 @@ pub async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest) -> Lis
                     .absent_partition(&topic.name, asked.partition_index)),
                 Some(partition) => find(cx, &partition, asked, limit),
             };
-            partitions.push(answer(asked.partition_index, found));
+            partitions.push(answer(cx.api_version, asked.partition_index, found));
         }
         response.topics.push(ListOffsetsTopicResponse {
             name: topic.name,
@@ -70,6 +71,7 @@ fn find(
 }
 
 fn answer(
+    version: i16,
     partition_index: i32,
     found: Result<Option<OffsetAndEpoch>, ErrorCode>,
 ) -> ListOffsetsPartitionResponse {
@@ -86,7 +88,10 @@ fn answer(
         Ok(Some(found)) => ListOffsetsPartitionResponse {
             timestamp: found.timestamp,
             offset: found.offset,
-            leader_epoch: found.leader_epoch.unwrap_or(-1),
+            leader_epoch: found
+                .leader_epoch
+                .filter(|_| version >= FIRST_WITH_LEADER_EPOCH)
+                .unwrap_or(-1),
             ..none
         },
     }

@@ -1,0 +1,540 @@
+//! Every API that the broker offers answers in every version it offers, with what a client of that version can read.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafkars::protocol::header::RequestHeader;
+use kafkars::protocol::messages::*;
+use kafkars::protocol::{ApiKey, Records, Request, Uuid, frame};
+use kafkars::record::{BatchBuilder, BatchMeta};
+use support::Broker;
+
+struct Connection(TcpStream);
+
+impl Connection {
+    fn open(port: u16) -> Connection {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        Connection(stream)
+    }
+
+    /// Sends a request in one version and reads the answer in the same.
+    fn ask<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
+        let header = RequestHeader {
+            correlation_id: 7,
+            client_id: Some("every-version".to_owned()),
+            ..Default::default()
+        };
+        let shown = format!("{} version {version}", R::KEY.name());
+        let encoded = frame::encode_request(&header, request, version)
+            .unwrap_or_else(|e| panic!("{shown}: {e}"));
+        self.0.write_all(&encoded.to_bytes().unwrap()).unwrap();
+        let mut length = [0; 4];
+        self.0
+            .read_exact(&mut length)
+            .unwrap_or_else(|e| panic!("{shown}: {e}"));
+        let mut body = vec![0; u32::from_be_bytes(length) as usize];
+        self.0.read_exact(&mut body).unwrap();
+        let (correlation_id, response) =
+            frame::decode_response::<R::Response>(Bytes::from(body), version)
+                .unwrap_or_else(|e| panic!("{shown}: {e}"));
+        assert_eq!(correlation_id, 7, "{shown}");
+        response
+    }
+
+    /// Asks in all versions from the first implemented one; `make` adapts the request to each.
+    fn ask_all<R: Request>(
+        &mut self,
+        mut make: impl FnMut(i16) -> R,
+        mut check: impl FnMut(i16, R::Response),
+    ) {
+        let offered = R::KEY.broker_versions().unwrap();
+        for version in (*offered.start()).max(R::MIN_VERSION)..=*offered.end() {
+            let response = self.ask(&make(version), version);
+            check(version, response);
+        }
+    }
+}
+
+fn batch() -> Records {
+    let mut builder = BatchBuilder::new();
+    builder
+        .append(1_700_000_000_000, Some(b"k"), Some(b"v"), &[])
+        .unwrap();
+    Records::Bytes(builder.finish(&BatchMeta::default()).unwrap())
+}
+
+#[test]
+fn every_offered_version_is_answered() {
+    let broker = Broker::start();
+    let mut c = Connection::open(broker.port);
+    let offered = offered(&mut c);
+    let topic_id = topics(&mut c);
+    data(&mut c, topic_id);
+    groups(&mut c, topic_id);
+    configs(&mut c);
+    // The list above covers all that is offered, so that a new API cannot be forgotten here.
+    assert_eq!(offered, ASKED.map(|key| key.code()).to_vec());
+}
+
+/// Everything that is asked below, in the order of the keys.
+const ASKED: [ApiKey; 24] = [
+    ApiKey::Produce,
+    ApiKey::Fetch,
+    ApiKey::ListOffsets,
+    ApiKey::Metadata,
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
+    ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
+    ApiKey::SyncGroup,
+    ApiKey::DescribeGroups,
+    ApiKey::ListGroups,
+    ApiKey::ApiVersions,
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::InitProducerId,
+    ApiKey::DescribeConfigs,
+    ApiKey::CreatePartitions,
+    ApiKey::DeleteGroups,
+    ApiKey::IncrementalAlterConfigs,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::DescribeCluster,
+    ApiKey::DescribeTopicPartitions,
+];
+
+fn offered(c: &mut Connection) -> Vec<i16> {
+    let mut keys = Vec::new();
+    let request = |_| ApiVersionsRequest {
+        client_software_name: "test".to_owned(),
+        client_software_version: "1".to_owned(),
+    };
+    c.ask_all(request, |version, response| {
+        assert_eq!(response.error_code, 0, "version {version}");
+        keys = response.api_keys.iter().map(|api| api.api_key).collect();
+    });
+    keys
+}
+
+fn topics(c: &mut Connection) -> Uuid {
+    use create_topics_request::CreatableTopic;
+    let mut topic_id = Uuid::ZERO;
+    let create = |version: i16| CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: format!("t{version}"),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    c.ask_all(create, |version, response| {
+        assert_eq!(
+            response.topics[0].error_code, 0,
+            "version {version}: {response:?}"
+        );
+        topic_id = response.topics[0].topic_id;
+    });
+    let grow = |version: i16| CreatePartitionsRequest {
+        topics: vec![create_partitions_request::CreatePartitionsTopic {
+            name: "t2".to_owned(),
+            count: 2 + i32::from(version),
+            assignments: None,
+        }],
+        timeout_ms: 1000,
+        validate_only: false,
+    };
+    c.ask_all(grow, |version, response| {
+        assert_eq!(
+            response.results[0].error_code, 0,
+            "version {version}: {response:?}"
+        );
+    });
+    let metadata = |_| MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
+    let all = |version| match version {
+        0 => MetadataRequest {
+            topics: Some(Vec::new()),
+            ..Default::default()
+        },
+        _ => metadata(version),
+    };
+    c.ask_all(all, |version, response| {
+        assert_eq!(response.topics.len(), 6, "version {version}: {response:?}");
+        assert!(response.topics.iter().all(|topic| topic.error_code == 0));
+    });
+    c.ask_all(
+        |_| DescribeTopicPartitionsRequest::default(),
+        |_, response| {
+            assert_eq!(response.topics.len(), 6);
+        },
+    );
+    c.ask_all(
+        |_| DescribeClusterRequest::default(),
+        |version, response| {
+            assert_eq!(
+                (response.error_code, response.brokers.len()),
+                (0, 1),
+                "version {version}"
+            );
+        },
+    );
+    let reassignments = |_| ListPartitionReassignmentsRequest {
+        topics: None,
+        timeout_ms: 1000,
+    };
+    c.ask_all(reassignments, |_, response| {
+        assert_eq!(response.error_code, 0)
+    });
+    let delete = |version: i16| DeleteTopicsRequest {
+        topic_names: if version < 6 {
+            vec![format!("t{}", version + 1)]
+        } else {
+            Vec::new()
+        },
+        topics: if version < 6 {
+            Vec::new()
+        } else {
+            let name = Some("absent".to_owned());
+            vec![delete_topics_request::DeleteTopicState {
+                name,
+                topic_id: Uuid::ZERO,
+            }]
+        },
+        timeout_ms: 1000,
+    };
+    c.ask_all(delete, |version, response| {
+        let expected = if version < 6 { 0 } else { 3 };
+        assert_eq!(
+            response.responses[0].error_code, expected,
+            "version {version}: {response:?}"
+        );
+    });
+    topic_id
+}
+
+fn data(c: &mut Connection, topic_id: Uuid) {
+    let produce = |version: i16| ProduceRequest {
+        acks: -1,
+        timeout_ms: 1000,
+        topic_data: vec![produce_request::TopicProduceData {
+            name: if version < 13 { "t7".into() } else { "".into() },
+            topic_id: if version < 13 { Uuid::ZERO } else { topic_id },
+            partition_data: vec![produce_request::PartitionProduceData {
+                index: 0,
+                records: Some(batch()),
+            }],
+        }],
+        ..Default::default()
+    };
+    let mut produced = 0;
+    c.ask_all(produce, |version, response| {
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(
+            (partition.error_code, partition.base_offset),
+            (0, produced),
+            "version {version}"
+        );
+        produced += 1;
+    });
+    let fetch = |version: i16| FetchRequest {
+        max_wait_ms: 10,
+        min_bytes: 1,
+        isolation_level: 1,
+        topics: vec![fetch_request::FetchTopic {
+            topic: if version < 13 { "t7".into() } else { "".into() },
+            topic_id: if version < 13 { Uuid::ZERO } else { topic_id },
+            partitions: vec![fetch_request::FetchPartition {
+                partition: 0,
+                partition_max_bytes: 1 << 20,
+                ..Default::default()
+            }],
+        }],
+        ..Default::default()
+    };
+    c.ask_all(fetch, |version, response| {
+        let partition = &response.responses[0].partitions[0];
+        assert_eq!(
+            (partition.error_code, partition.high_watermark),
+            (0, produced),
+            "version {version}"
+        );
+        assert!(
+            partition.records.as_ref().is_some_and(|r| !r.is_empty()),
+            "version {version}"
+        );
+    });
+    for timestamp in [-1, -2, 0] {
+        let list = |_| ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![list_offsets_request::ListOffsetsTopic {
+                name: "t7".to_owned(),
+                partitions: vec![list_offsets_request::ListOffsetsPartition {
+                    partition_index: 0,
+                    timestamp,
+                    ..Default::default()
+                }],
+            }],
+            ..Default::default()
+        };
+        c.ask_all(list, |version, response| {
+            let partition = &response.topics[0].partitions[0];
+            let expected = if timestamp == -1 { produced } else { 0 };
+            assert_eq!(
+                (partition.error_code, partition.offset),
+                (0, expected),
+                "version {version}"
+            );
+        });
+    }
+    let id = |_| InitProducerIdRequest {
+        transactional_id: None,
+        ..Default::default()
+    };
+    c.ask_all(id, |version, response| {
+        assert_eq!(response.error_code, 0, "version {version}")
+    });
+}
+
+fn groups(c: &mut Connection, topic_id: Uuid) {
+    let find = |version: i16| FindCoordinatorRequest {
+        key: if version < 4 {
+            "g".to_owned()
+        } else {
+            String::new()
+        },
+        coordinator_keys: if version < 4 {
+            Vec::new()
+        } else {
+            vec!["g".to_owned()]
+        },
+        ..Default::default()
+    };
+    c.ask_all(find, |version, response| {
+        let error = response
+            .coordinators
+            .first()
+            .map_or(response.error_code, |c| c.error_code);
+        assert_eq!(error, 0, "version {version}");
+    });
+    let commit = |version: i16| OffsetCommitRequest {
+        group_id: "simple".to_owned(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![offset_commit_request::OffsetCommitRequestTopic {
+            name: if version < 10 {
+                "t7".to_owned()
+            } else {
+                String::new()
+            },
+            topic_id: if version < 10 { Uuid::ZERO } else { topic_id },
+            partitions: vec![offset_commit_request::OffsetCommitRequestPartition {
+                partition_index: 0,
+                committed_offset: i64::from(version),
+                ..Default::default()
+            }],
+        }],
+        ..Default::default()
+    };
+    c.ask_all(commit, |version, response| {
+        assert_eq!(
+            response.topics[0].partitions[0].error_code, 0,
+            "version {version}"
+        );
+    });
+    let fetch = |version: i16| OffsetFetchRequest {
+        group_id: if version < 8 {
+            "simple".to_owned()
+        } else {
+            String::new()
+        },
+        topics: Some(if version < 8 {
+            vec![offset_fetch_request::OffsetFetchRequestTopic {
+                name: "t7".to_owned(),
+                partition_indexes: vec![0],
+            }]
+        } else {
+            Vec::new()
+        }),
+        groups: if version < 8 {
+            Vec::new()
+        } else {
+            vec![offset_fetch_request::OffsetFetchRequestGroup {
+                group_id: "simple".to_owned(),
+                member_id: None,
+                member_epoch: -1,
+                topics: None,
+            }]
+        },
+        require_stable: false,
+    };
+    c.ask_all(fetch, |version, response| {
+        let old = response
+            .topics
+            .first()
+            .map(|t| t.partitions[0].committed_offset);
+        let new = response
+            .groups
+            .first()
+            .map(|g| g.topics[0].partitions[0].committed_offset);
+        assert_eq!(old.or(new), Some(10), "version {version}: {response:?}");
+    });
+    membership(c);
+    let describe = |_| DescribeGroupsRequest {
+        groups: vec!["simple".to_owned()],
+        ..Default::default()
+    };
+    c.ask_all(describe, |version, response| {
+        assert_eq!(
+            response.groups[0].error_code, 0,
+            "version {version}: {response:?}"
+        );
+    });
+    c.ask_all(
+        |_| ListGroupsRequest::default(),
+        |version, response| {
+            assert!(
+                response.groups.iter().any(|g| g.group_id == "simple"),
+                "version {version}"
+            );
+        },
+    );
+    let delete = |_| DeleteGroupsRequest {
+        groups_names: vec!["absent".to_owned()],
+    };
+    c.ask_all(delete, |version, response| {
+        assert_eq!(response.results[0].error_code, 69, "version {version}");
+    });
+}
+
+/// Joins, syncs, heartbeats and leaves as a member that does not exist where that is enough to be answered.
+fn membership(c: &mut Connection) {
+    let join = |version: i16| JoinGroupRequest {
+        group_id: format!("g{version}"),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        protocol_type: "consumer".to_owned(),
+        protocols: vec![join_group_request::JoinGroupRequestProtocol {
+            name: "range".to_owned(),
+            metadata: Bytes::from_static(b"x"),
+        }],
+        ..Default::default()
+    };
+    c.ask_all(join, |version, response| {
+        let expected = if version < 4 { 0 } else { 79 };
+        assert_eq!(
+            response.error_code, expected,
+            "version {version}: {response:?}"
+        );
+    });
+    let unknown = 25;
+    let sync = |version: i16| SyncGroupRequest {
+        group_id: "g0".to_owned(),
+        generation_id: 1,
+        member_id: "nobody".to_owned(),
+        protocol_type: (version >= 5).then(|| "consumer".to_owned()),
+        protocol_name: (version >= 5).then(|| "range".to_owned()),
+        ..Default::default()
+    };
+    c.ask_all(sync, |version, response| {
+        assert_eq!(response.error_code, unknown, "version {version}")
+    });
+    let beat = |_| HeartbeatRequest {
+        group_id: "g0".to_owned(),
+        generation_id: 1,
+        member_id: "nobody".to_owned(),
+        ..Default::default()
+    };
+    c.ask_all(beat, |version, response| {
+        assert_eq!(response.error_code, unknown, "version {version}")
+    });
+    let leave = |version: i16| LeaveGroupRequest {
+        group_id: "g0".to_owned(),
+        member_id: if version < 3 {
+            "nobody".to_owned()
+        } else {
+            String::new()
+        },
+        members: if version < 3 {
+            Vec::new()
+        } else {
+            vec![leave_group_request::MemberIdentity {
+                member_id: "nobody".to_owned(),
+                ..Default::default()
+            }]
+        },
+    };
+    c.ask_all(leave, |version, response| {
+        let error = response
+            .members
+            .first()
+            .map_or(response.error_code, |m| m.error_code);
+        assert_eq!(error, unknown, "version {version}: {response:?}");
+    });
+}
+
+fn configs(c: &mut Connection) {
+    const TOPIC: i8 = 2;
+    let alter = |version: i16| IncrementalAlterConfigsRequest {
+        resources: vec![incremental_alter_configs_request::AlterConfigsResource {
+            resource_type: TOPIC,
+            resource_name: "t7".to_owned(),
+            configs: vec![incremental_alter_configs_request::AlterableConfig {
+                name: "retention.ms".to_owned(),
+                config_operation: 0,
+                value: Some(format!("{}", 1000 + version)),
+            }],
+        }],
+        validate_only: false,
+    };
+    c.ask_all(alter, |version, response| {
+        assert_eq!(
+            response.responses[0].error_code, 0,
+            "version {version}: {response:?}"
+        );
+    });
+    let describe = |_| DescribeConfigsRequest {
+        resources: vec![describe_configs_request::DescribeConfigsResource {
+            resource_type: TOPIC,
+            resource_name: "t7".to_owned(),
+            configuration_keys: None,
+        }],
+        include_synonyms: true,
+        ..Default::default()
+    };
+    c.ask_all(describe, |version, response| {
+        let configs = &response.results[0].configs;
+        assert_eq!(configs.len(), 33, "version {version}");
+        let retention = configs
+            .iter()
+            .find(|config| config.name == "retention.ms")
+            .unwrap();
+        assert_eq!(retention.value.as_deref(), Some("1001"));
+    });
+}
+
+#[test]
+fn an_unknown_api_versions_version_is_answered_in_version_0() {
+    let broker = Broker::start();
+    let mut stream = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
+    // Version 5, as newer clients probe first: header, then a body that nobody here knows.
+    let request = [0, 0, 0, 14, 0, 18, 0, 5, 0, 0, 0, 9, 0xff, 0xff, 0, 1, 1, 0];
+    stream.write_all(&request).unwrap();
+    let mut answer = [0; 20];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(
+        answer,
+        [
+            0, 0, 0, 16, 0, 0, 0, 9, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4
+        ]
+    );
+}
