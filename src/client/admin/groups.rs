@@ -20,7 +20,7 @@ use crate::protocol::messages::{
 };
 
 /// The last versions that name topics; later ones know only their ids.
-const OFFSETS_BY_NAME: i16 = 9;
+pub(crate) const OFFSETS_BY_NAME: i16 = 9;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupListing {

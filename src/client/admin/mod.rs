@@ -23,6 +23,7 @@ pub use topics::{
     TopicListing,
 };
 
+pub(crate) use groups::{OFFSETS_BY_NAME, commit_topics, fetch_offsets};
 pub(crate) use offsets::list_offsets;
 
 use super::cluster::{CallOptions, Client};

@@ -76,7 +76,12 @@ pub async fn run(inner: Arc<Inner>) {
         };
         last = Some(Instant::now());
         match updated {
-            Ok(()) => failures = 0,
+            // A topic or leader that is missing now may be there in a moment.
+            Ok(unsettled) if unsettled => {
+                failures += 1;
+                inner.request_update();
+            }
+            Ok(_) => failures = 0,
             Err(error) => {
                 tracing::debug!("metadata update failed: {error}");
                 failures += 1;
@@ -87,13 +92,21 @@ pub async fn run(inner: Arc<Inner>) {
 }
 
 impl Inner {
-    async fn update(&self) -> Result<()> {
+    /// Updates; true if something that is wanted is not there yet.
+    async fn update(&self) -> Result<bool> {
         let names = self.wanted.lock().names();
         let response = self
             .fetch_metadata(names.as_deref(), self.config.auto_create_topics)
             .await?;
         self.store(&response);
-        Ok(())
+        let mut codes = response.topics.iter().flat_map(|topic| {
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|partition| partition.error_code);
+            partitions.chain([topic.error_code])
+        });
+        Ok(codes.any(|code| ErrorCode::from_code(code).invalidates_metadata()))
     }
 
     /// Takes over a response and wakes whoever waits for it.

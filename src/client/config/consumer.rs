@@ -124,7 +124,9 @@ impl ConsumerConfig {
             poll_records_max: int("max.poll.records", 500, 1)? as usize,
             poll_interval_max: settings.ms("max.poll.interval.ms", 300_000)?,
             session_timeout: settings.ms("session.timeout.ms", 45_000)?,
-            heartbeat_interval: settings.ms("heartbeat.interval.ms", 3_000)?,
+            heartbeat_interval: settings
+                .ms("heartbeat.interval.ms", 3_000)?
+                .max(Duration::from_millis(1)),
             check_crcs: settings.bool("check.crcs", true)?,
             rack: settings.text("client.rack", "").to_owned(),
             exclude_internal_topics: settings.bool("exclude.internal.topics", true)?,

@@ -103,6 +103,9 @@ pub struct Accumulator {
     /// Partitions that got their first batch, for the sender to collect.
     new_work: Mutex<Vec<(Arc<TopicState>, Arc<Partition>)>>,
     pub wake: Notify,
+    /// Whether a full batch is news to the sender: not while all its leaders have as much in
+    /// flight as they may, for then an answer wakes it anyway.
+    pub hungry: AtomicBool,
     next_batch: AtomicU64,
     /// Batches below this are sent without lingering.
     flush_below: AtomicU64,
@@ -201,6 +204,7 @@ impl Accumulator {
             config,
             new_work: Mutex::default(),
             wake: Notify::new(),
+            hungry: AtomicBool::new(true),
             next_batch: AtomicU64::new(0),
             flush_below: AtomicU64::new(0),
             incomplete: Mutex::default(),
@@ -375,7 +379,9 @@ impl Accumulator {
         if let Some(full) = queue.open.take() {
             queue.closed.push_back(full);
             partition.waiting.fetch_add(1, Ordering::Relaxed);
-            self.wake.notify_one();
+            if self.hungry.load(Ordering::SeqCst) {
+                self.wake.notify_one();
+            }
         }
     }
 

@@ -41,7 +41,7 @@ mod topics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -192,13 +192,21 @@ impl Producer {
         self.closed.store(true, Ordering::Relaxed);
         self.accumulator.flush_all();
         self.closing.cancel();
-        let sender = self.sender.lock().take();
-        if let Some(sender) = sender
-            && let Err(failure) = sender.await
-        {
-            tracing::error!("the producer's task failed: {failure}");
+        let mut sender = self.sender.lock().await;
+        if let Some(task) = sender.as_mut() {
+            if let Err(failure) = task.await {
+                tracing::error!("the producer's task failed: {failure}");
+            }
+            *sender = None;
         }
         self.client.close().await;
+    }
+
+    /// As [`Producer::close`], but gives up what has no outcome when `patience` is at its end.
+    pub async fn close_within(&self, patience: std::time::Duration) {
+        if tokio::time::timeout(patience, self.close()).await.is_err() {
+            self.abort().await;
+        }
     }
 
     /// Ends at once: what is not acknowledged fails with [`ClientError::Closed`].

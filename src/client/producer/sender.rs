@@ -169,6 +169,8 @@ impl Sender {
             self.request_producer_id();
             return next;
         }
+        // Before the look at the queues: what is closed after it either wakes us or is found then.
+        self.accumulator.hungry.store(true, Ordering::SeqCst);
         let eager = closing || self.accumulator.memory.is_exhausted();
         let mut ready: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
         for at in std::mem::take(&mut self.active) {
@@ -192,7 +194,25 @@ impl Sender {
                 next = next.min(until);
             }
         }
+        if self.is_saturated() {
+            self.accumulator.hungry.store(false, Ordering::SeqCst);
+        }
         next
+    }
+
+    /// Whether every leader that something is for has as much in flight as it may.
+    fn is_saturated(&self) -> bool {
+        let limit = self.in_flight_limit();
+        let full = |at: &usize| {
+            self.nodes
+                .get(&self.leader(*at))
+                .is_some_and(|node| node.in_flight >= limit)
+        };
+        !self.active.is_empty() && self.active.iter().all(full)
+    }
+
+    fn in_flight_limit(&self) -> usize {
+        self.accumulator.config.in_flight_max.min(IN_FLIGHT_LIMIT)
     }
 
     fn leader(&self, at: usize) -> i32 {
@@ -247,7 +267,7 @@ impl Sender {
             self.client.request_update();
             return None;
         };
-        let limit = self.accumulator.config.in_flight_max.min(IN_FLIGHT_LIMIT);
+        let limit = self.in_flight_limit();
         let node = self.nodes.entry(id).or_default();
         if let Some(until) = node.throttled_until.filter(|until| *until > now) {
             return Some(until);
