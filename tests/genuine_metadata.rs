@@ -316,11 +316,17 @@ fn metadata_goes_back_and_forth() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("data");
     let port = free_ports();
+    format(&directory);
+    stopped_in_order(&ak, root.path(), &directory, port);
+    killed(&ak, root.path(), &directory, port);
+}
+
+fn format(directory: &Path) {
     let formatter = Formatter {
         node_id: 1,
         cluster_id: CLUSTER.to_owned(),
-        directories: vec![directory.clone()],
-        metadata_directory: directory.clone(),
+        directories: vec![directory.to_owned()],
+        metadata_directory: directory.to_owned(),
         release_version: None,
         feature_levels: Default::default(),
         scram: vec!["SCRAM-SHA-256=[name=alice,password=secret]".to_owned()],
@@ -329,9 +335,11 @@ fn metadata_goes_back_and_forth() {
         unstable: false,
     };
     formatter.run(now_ms(), rand).unwrap();
+}
 
-    // Ours, with a snapshot in the middle, stopped in order.
-    let mut node = Node::start(&directory, port, false);
+fn stopped_in_order(ak: &Path, root: &Path, directory: &Path, port: u16) {
+    // Ours, with a snapshot in the middle.
+    let mut node = Node::start(directory, port, false);
     node.create(
         "ours",
         3,
@@ -341,10 +349,10 @@ fn metadata_goes_back_and_forth() {
     node.create("after.snapshot", 1, &[]);
     node.stop();
     let log = directory.join(METADATA_LOG_DIRECTORY);
-    assert_decodes(&ak, &log);
+    assert_decodes(ak, &log);
 
-    // Kafka's, stopped in order.
-    let genuine = Genuine::start(&ak, root.path(), port);
+    // Kafka's.
+    let genuine = Genuine::start(ak, root, port);
     let described = genuine.topics(&["--describe"]);
     assert_eq!(
         described.matches("Leader: 1\tReplicas: 1\tIsr: 1").count(),
@@ -354,9 +362,11 @@ fn metadata_goes_back_and_forth() {
     assert!(described.contains("retention.ms=-1"), "{described}");
     genuine.topics(&["--create", "--topic", "theirs", "--partitions", "2"]);
     genuine.stop("-TERM");
+}
 
-    // Ours again, killed.
-    let mut node = Node::start(&directory, port, true);
+fn killed(ak: &Path, root: &Path, directory: &Path, port: u16) {
+    // Ours.
+    let mut node = Node::start(directory, port, true);
     assert_eq!(node.image().topics.len(), 3);
     assert!(
         node.image()
@@ -368,8 +378,8 @@ fn metadata_goes_back_and_forth() {
     node.create("before.kill", 1, &[]);
     drop(node);
 
-    // Kafka's again, killed.
-    let genuine = Genuine::start(&ak, root.path(), port);
+    // Kafka's.
+    let genuine = Genuine::start(ak, root, port);
     let described = genuine.topics(&["--describe"]);
     assert_eq!(
         described.matches("Leader: 1\tReplicas: 1\tIsr: 1").count(),
@@ -379,7 +389,7 @@ fn metadata_goes_back_and_forth() {
     genuine.topics(&["--delete", "--topic", "ours"]);
     genuine.stop("-KILL");
 
-    let node = Node::start(&directory, port, false);
+    let node = Node::start(directory, port, false);
     let names: Vec<&str> = node.image().topics.names().map(|name| &**name).collect();
     assert_eq!(names, ["after.snapshot", "before.kill", "theirs"]);
     assert!(

@@ -10,7 +10,7 @@
 //! `….part`, with mode 0400, and renamed when it is whole and synced.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -26,6 +26,8 @@ pub const BOOTSTRAP_FILE_NAME: &str = "bootstrap.checkpoint";
 const SUFFIX: &str = ".checkpoint";
 const PART_SUFFIX: &str = ".part";
 const DELETED_SUFFIX: &str = ".deleted";
+/// The first batch has the header and, at most, the voters.
+const HEADER_BYTES_MAX: u64 = 256 * 1024;
 /// As in Kafka: a batch must fit the memory of the node that fetches it.
 const BATCH_RECORDS_MAX: usize = 1024;
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -113,6 +115,37 @@ impl Snapshot {
         }
     }
 
+    /// Reads the append time of the last record contained, and no more.
+    pub fn read_timestamp(path: &Path) -> Result<i64, SnapshotError> {
+        let shown = path.display().to_string();
+        let failed = |source| SnapshotError::Io {
+            path: shown.clone(),
+            source,
+        };
+        let mut start = Vec::new();
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(HEADER_BYTES_MAX)
+            .read_to_end(&mut start)
+            .map_err(failed)?;
+        let header = batches(&start).next().and_then(Result::ok);
+        match header.map(|header| batch::decode(&header).map(|batch| batch.content)) {
+            Some(Ok(Content::Control(records))) => match records.first() {
+                Some(ControlRecord::SnapshotHeader(record)) => {
+                    Ok(record.last_contained_log_timestamp)
+                }
+                _ => Err(Self::without_header(shown)),
+            },
+            _ => Err(Self::without_header(shown)),
+        }
+    }
+
+    fn without_header(path: String) -> SnapshotError {
+        SnapshotError::Incomplete {
+            path,
+            problem: "it does not begin with a header",
+        }
+    }
+
     fn decode(bytes: &[u8], path: &str) -> Result<Snapshot, SnapshotError> {
         let incomplete = |problem| SnapshotError::Incomplete {
             path: path.to_owned(),
@@ -150,7 +183,7 @@ impl Snapshot {
                 }
             }
             if !header {
-                return Err(incomplete("it does not begin with a header"));
+                return Err(Self::without_header(path.to_owned()));
             }
         }
         match footer && all.rest().is_empty() {
@@ -311,6 +344,7 @@ mod tests {
             let written = snapshot(records);
             let path = written.write(directory.path(), id, 1).unwrap();
             assert_eq!(Snapshot::read(&path).unwrap(), written);
+            assert_eq!(Snapshot::read_timestamp(&path).unwrap(), 17);
         }
         assert_eq!(list(directory.path()).unwrap().len(), 4);
         remove_older(

@@ -19,6 +19,9 @@ pub use error::RaftError;
 pub use quorum_state::QuorumState;
 pub use single_voter::{SingleVoter, VoterConfig};
 
+/// How many records one batch of [`MetadataLog::append_in_steps`] has at most.
+const STEP_RECORDS: usize = 10_000;
+
 /// A change of the metadata that is committed.
 #[derive(Debug, Clone)]
 pub struct Committed {
@@ -35,6 +38,19 @@ pub trait MetadataLog: Send {
     /// Appends records as one batch and waits until they are committed. After an error of the
     /// disk nothing more can be appended: what is on it is not known.
     fn append(&mut self, records: &[VersionedRecord], now_ms: i64) -> Result<Committed, RaftError>;
+
+    /// Appends records that may be seen one after the other, in as many batches as they need. On
+    /// an error the batches before it are committed.
+    fn append_in_steps(
+        &mut self,
+        records: &[VersionedRecord],
+        now_ms: i64,
+    ) -> Result<Vec<Committed>, RaftError> {
+        records
+            .chunks(STEP_RECORDS)
+            .map(|step| self.append(step, now_ms))
+            .collect()
+    }
 
     /// The committed metadata.
     fn image(&self) -> &MetadataImage;

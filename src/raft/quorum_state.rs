@@ -132,8 +132,14 @@ impl QuorumState {
 mod tests {
     use super::*;
 
-    const STATIC: &str = r#"{"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}"#;
-    const DYNAMIC: &str = r#"{"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}"#;
+    const STATIC: &str = concat!(
+        r#"{"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"#,
+        r#""currentVoters":[{"voterId":1}],"data_version":0}"#
+    );
+    const DYNAMIC: &str = concat!(
+        r#"{"leaderId":1,"leaderEpoch":1,"votedId":-1,"#,
+        r#""votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}"#
+    );
 
     #[test]
     fn kafkas_files_are_read_and_written_alike() {

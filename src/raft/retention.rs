@@ -86,8 +86,7 @@ impl SingleVoter {
         if self.config.retention_ms < 0 {
             return Ok(false);
         }
-        let snapshot = Snapshot::read(&self.dir.join(oldest.file_name()))?;
-        let age = now_ms.saturating_sub(snapshot.last_contained_timestamp_ms);
-        Ok(age > self.config.retention_ms)
+        let timestamp_ms = Snapshot::read_timestamp(&self.dir.join(oldest.file_name()))?;
+        Ok(now_ms.saturating_sub(timestamp_ms) > self.config.retention_ms)
     }
 }

@@ -140,19 +140,6 @@ impl SingleVoter {
         }
     }
 
-    /// Appends records that may be seen one after the other, in as many batches as they need.
-    pub fn append_in_steps(
-        &mut self,
-        records: &[VersionedRecord],
-        now_ms: i64,
-    ) -> Result<Vec<Committed>, RaftError> {
-        const STEP_RECORDS: usize = 10_000;
-        records
-            .chunks(STEP_RECORDS)
-            .map(|step| self.append(step, now_ms))
-            .collect()
-    }
-
     /// `kraft.version`: 1 where the voters are in the log.
     pub fn kraft_version(&self) -> i16 {
         self.quorum.kraft_version

@@ -97,7 +97,10 @@ fn a_new_log_begins_as_kafkas_does() {
     let log = directory.path().join(METADATA_LOG_DIRECTORY);
     assert_eq!(
         std::fs::read_to_string(log.join("quorum-state")).unwrap(),
-        r#"{"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}"#
+        concat!(
+            r#"{"clusterId":"","leaderId":1,"leaderEpoch":1,"votedId":-1,"appliedOffset":0,"#,
+            r#""currentVoters":[{"voterId":1}],"data_version":0}"#
+        )
     );
     assert_eq!(
         std::fs::read_to_string(log.join("partition.metadata")).unwrap(),
@@ -170,19 +173,41 @@ fn snapshots_take_the_place_of_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let mut voter = started(directory.path());
     voter.config.bytes_between_snapshots = 2000;
-    voter.config.retention_bytes = 12_000;
+    voter.config.retention_bytes = 80_000;
     let mut expected = MetadataImage::default();
     for n in 0..200 {
         expected = voter.append(&[setting(n)], NOW + n as i64).unwrap().image;
         voter.maintain(NOW + n as i64).unwrap();
     }
-    let snapshots = snapshot::list(&voter.dir).unwrap();
+    let mut snapshots = snapshot::list(&voter.dir).unwrap();
+    assert!(snapshots.len() > 1);
     assert!(voter.log.log_start_offset() > 0);
     assert_eq!(voter.log.log_start_offset(), snapshots[0].end_offset);
     assert_eq!(voter.latest_snapshot(), snapshots.last().copied());
-    let (voter, image) = reopened(voter, directory.path());
+    let (mut voter, image) = reopened(voter, directory.path());
     assert!(image.same_content(&expected));
     assert_eq!(voter.latest_snapshot(), snapshots.last().copied());
+    // Old ones go as well; the newest stays.
+    voter.maintain(NOW + 8 * 24 * 3_600_000).unwrap();
+    snapshots = snapshot::list(&voter.dir).unwrap();
+    assert_eq!(snapshots.len(), 1);
+    assert_eq!(voter.latest_snapshot(), snapshots.last().copied());
+    assert!(reopened(voter, directory.path()).1.same_content(&expected));
+}
+
+#[test]
+fn long_changes_go_in_steps() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut voter = started(directory.path());
+    let records: Vec<_> = (0..STEP_RECORDS + 1).map(setting).collect();
+    let committed = voter.append_in_steps(&records, NOW).unwrap();
+    assert_eq!(committed.len(), 2);
+    assert_eq!(committed[1].first_offset, committed[0].last_offset + 1);
+    let huge = vec![setting(1); 200_000];
+    assert!(matches!(
+        voter.append(&huge, NOW),
+        Err(RaftError::TooLarge { .. })
+    ));
 }
 
 #[test]
