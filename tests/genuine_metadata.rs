@@ -1,7 +1,8 @@
 //! The metadata directory goes back and forth between this implementation and Apache Kafka's.
 //!
-//! Needs Java and the `ak` script of the project's tools: the path in `KAFKARS_AK`, or
-//! `../shared/apache-kafka/ak`. Skipped, loudly, without it.
+//! Skipped, loudly, where Java or Maven is missing.
+
+mod support;
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -25,18 +26,6 @@ use kafkars::raft::{MetadataLog, SingleVoter, VoterConfig};
 
 const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
 const PATIENCE: Duration = Duration::from_secs(120);
-
-fn ak() -> Option<PathBuf> {
-    let path = std::env::var_os("KAFKARS_AK").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/apache-kafka/ak"),
-        PathBuf::from,
-    );
-    let java = Command::new("java")
-        .arg("-version")
-        .stderr(Stdio::null())
-        .status();
-    (path.exists() && java.is_ok()).then_some(path)
-}
 
 fn now_ms() -> i64 {
     let since = std::time::SystemTime::now()
@@ -215,16 +204,30 @@ fn free_ports() -> u16 {
 
 /// Apache Kafka's broker on a directory.
 struct Genuine<'a> {
-    ak: &'a Path,
+    ak: &'a support::genuine::Genuine,
     child: Child,
     port: u16,
 }
 
 impl Genuine<'_> {
-    fn start<'a>(ak: &'a Path, root: &Path, port: u16) -> Genuine<'a> {
-        let child = Command::new(ak)
-            .args(["broker", root.to_str().unwrap(), &port.to_string()])
-            .env("KAFKA_HEAP_OPTS", "-Xmx384M")
+    fn start<'a>(ak: &'a support::genuine::Genuine, root: &Path, port: u16) -> Genuine<'a> {
+        let controller = port + 1;
+        let data = root.join("data");
+        let properties = root.join("server.properties");
+        let lines = format!(
+            "process.roles=broker,controller\n\
+             node.id=1\n\
+             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             controller.listener.names=CONTROLLER\n\
+             log.dirs={}\n",
+            data.display()
+        );
+        std::fs::write(&properties, lines).unwrap();
+        let child = ak
+            .command("broker")
+            .arg(&properties)
             .stdout(Stdio::null())
             .stderr(Stdio::from(
                 std::fs::File::create(root.join("broker.log")).unwrap(),
@@ -249,8 +252,10 @@ impl Genuine<'_> {
 
     fn topics(&self, arguments: &[&str]) -> String {
         let server = format!("127.0.0.1:{}", self.port);
-        let output = Command::new(self.ak)
-            .args(["topics", "--bootstrap-server", &server])
+        let output = self
+            .ak
+            .command("topics")
+            .args(["--bootstrap-server", &server])
             .args(arguments)
             .output()
             .unwrap();
@@ -283,20 +288,16 @@ impl Drop for Genuine<'_> {
     }
 }
 
-fn assert_decodes(ak: &Path, log: &Path) {
+fn assert_decodes(ak: &support::genuine::Genuine, log: &Path) {
     let files: Vec<String> = std::fs::read_dir(log)
         .unwrap()
         .map(|entry| entry.unwrap().path().display().to_string())
         .filter(|path| path.ends_with(".log") || path.ends_with(".checkpoint"))
         .collect();
     assert!(files.len() >= 2, "{files:?}");
-    let output = Command::new(ak)
-        .args([
-            "dump-log",
-            "--cluster-metadata-decoder",
-            "--files",
-            &files.join(","),
-        ])
+    let output = ak
+        .command("dump-log")
+        .args(["--cluster-metadata-decoder", "--files", &files.join(",")])
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -309,8 +310,7 @@ fn assert_decodes(ak: &Path, log: &Path) {
 
 #[test]
 fn metadata_goes_back_and_forth() {
-    let Some(ak) = ak() else {
-        eprintln!("SKIPPED metadata_goes_back_and_forth: no Java, or no ak script");
+    let Some(ak) = support::genuine::Genuine::find("metadata_goes_back_and_forth") else {
         return;
     };
     let root = tempfile::tempdir().unwrap();

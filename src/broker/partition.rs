@@ -85,7 +85,7 @@ impl Partition {
 
     /// After an append: the high watermark is the smallest log end of the ISR, which is this replica alone.
     pub fn advance_high_watermark(&self) -> Result<(), LogError> {
-        self.log.set_high_watermark(self.log.log_end_offset())?;
+        self.log.commit_all()?;
         self.waiters.wake();
         Ok(())
     }

@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -223,6 +225,17 @@ impl Log {
             self.update_first_unstable(&mut self.writer.lock());
         }
         Ok(offset)
+    }
+
+    /// Moves the high watermark to the end of the log: every replica of the ISR, which is this one, has it all.
+    /// Of two appenders the slower one does not take it back.
+    pub fn commit_all(&self) -> Result<(), LogError> {
+        self.activate()?;
+        self.high_watermark.fetch_max(self.log_end_offset(), AcqRel);
+        if self.first_unstable_offset.load(Acquire) != i64::MAX {
+            self.update_first_unstable(&mut self.writer.lock());
+        }
+        Ok(())
     }
 
     /// What a read_committed consumer may see: nothing of a transaction under way or past it.
