@@ -3,7 +3,6 @@
 //! `bin/kafkars.rs` calls [`run`] with the whole command line; [`registry`] knows every tool.
 //! Options are data ([`options`]); printing goes through [`output`] alone.
 pub mod cluster;
-#[allow(dead_code)] // its consumer comes next
 pub mod console_consumer;
 pub mod console_producer;
 pub mod java_order;

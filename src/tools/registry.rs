@@ -2,7 +2,7 @@
 use tracing::Level;
 
 use super::output::Invocation;
-use super::{console_producer, server_start, server_stop, storage, topics};
+use super::{console_consumer, console_producer, server_start, server_stop, storage, topics};
 
 /// How a tool ended; the numbers are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub const SECTIONS: &[Section] = &[
     Section { heading: "Topics and records", tools: &[
         tool("topics", "Create, list, describe, alter and delete topics", topics::run),
         tool("console-producer", "Send the lines of stdin to a topic", console_producer::run),
-        missing("console-consumer", "Print the records of topics"),
+        tool("console-consumer", "Print the records of topics", console_consumer::run),
         missing("console-share-consumer", "Print the records of a topic through a share group"),
         missing("delete-records", "Delete the records before an offset"),
         missing("get-offsets", "Print the offsets of partitions"),

@@ -5,6 +5,7 @@ use thiserror::Error;
 use tracing::{error, info};
 
 use crate::config::Properties;
+use crate::record::TimestampType;
 
 use super::coordinator_json::{self, InternalTopic};
 use super::deserializer::{DeserializeError, Deserializer};
@@ -22,18 +23,10 @@ pub struct ConsumedRecord<'a, H> {
     pub headers: H,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimestampType {
-    CreateTime,
-    LogAppendTime,
-}
-
-impl TimestampType {
-    fn name(self) -> &'static str {
-        match self {
-            TimestampType::CreateTime => "CreateTime",
-            TimestampType::LogAppendTime => "LogAppendTime",
-        }
+fn name(kind: TimestampType) -> &'static str {
+    match kind {
+        TimestampType::Create => "CreateTime",
+        TimestampType::LogAppend => "LogAppendTime",
     }
 }
 
@@ -112,7 +105,7 @@ impl Formatter {
 fn logged<H>(record: &ConsumedRecord<'_, H>) -> String {
     let timestamp = record
         .timestamp
-        .map(|(kind, time)| format!("{}:{time}, ", kind.name()))
+        .map(|(kind, time)| format!("{}:{time}, ", name(kind)))
         .unwrap_or_default();
     let key = match record.key {
         Some(key) => format!("{}, ", String::from_utf8_lossy(key)),
@@ -232,7 +225,7 @@ impl DefaultFormatter {
         };
         if self.timestamp {
             match record.timestamp {
-                Some((kind, time)) => put(out, format_args!("{}:{time}", kind.name())),
+                Some((kind, time)) => put(out, format_args!("{}:{time}", name(kind))),
                 None => put(out, format_args!("NO_TIMESTAMP")),
             }
             separate(out);
@@ -334,7 +327,7 @@ mod tests {
         ConsumedRecord {
             partition: 3,
             offset: 41,
-            timestamp: Some((TimestampType::CreateTime, 1_700_000_000_000)),
+            timestamp: Some((TimestampType::Create, 1_700_000_000_000)),
             key: Some(b"k"),
             value: Some(b"v"),
             headers,
