@@ -141,6 +141,16 @@ fn group_value(value: &GroupRecordValue, version: i16) -> Option<Value> {
             fields.put("commitTimestamp", value.commit_timestamp);
         }
         V::GroupMetadata(value) => return Some(group_metadata(value, version)),
+        _ => return share_group_value(value),
+    }
+    Some(fields.into())
+}
+
+/// The values of share groups' records, which have one version each.
+fn share_group_value(value: &GroupRecordValue) -> Option<Value> {
+    use GroupRecordValue as V;
+    let mut fields = Fields::default();
+    match value {
         V::ShareGroupMemberMetadata(value) => {
             fields.put("rackId", value.rack_id.clone());
             fields.put("clientId", value.client_id.as_str());

@@ -202,75 +202,30 @@ pub fn producer_properties(set: &OptionSet) -> anyhow::Result<Properties> {
     if !properties.contains("client.id") {
         properties.set("client.id", "console-producer");
     }
-    merge(&mut properties, "linger.ms", set, "timeout", Merge::Long)?;
-    merge(
-        &mut properties,
-        "acks",
-        set,
-        "request-required-acks",
-        Merge::Text,
-    )?;
-    merge(
-        &mut properties,
-        "request.timeout.ms",
-        set,
-        "request-timeout-ms",
-        Merge::Int,
-    )?;
-    merge(
-        &mut properties,
-        "retries",
-        set,
-        "message-send-max-retries",
-        Merge::Int,
-    )?;
-    merge(
-        &mut properties,
-        "retry.backoff.ms",
-        set,
-        "retry-backoff-ms",
-        Merge::Long,
-    )?;
-    merge(
-        &mut properties,
-        "send.buffer.bytes",
-        set,
-        "socket-buffer-size",
-        Merge::Int,
-    )?;
-    merge(
-        &mut properties,
-        "buffer.memory",
-        set,
-        "max-memory-bytes",
-        Merge::Long,
-    )?;
-    merge(&mut properties, "batch.size", set, "batch-size", Merge::Int)?;
-    merge(
-        &mut properties,
-        "batch.size",
-        set,
-        "max-partition-memory-bytes",
-        Merge::Int,
-    )?;
-    merge(
-        &mut properties,
-        "metadata.max.age.ms",
-        set,
-        "metadata-expiry-ms",
-        Merge::Long,
-    )?;
-    merge(
-        &mut properties,
-        "max.block.ms",
-        set,
-        "max-block-ms",
-        Merge::Long,
-    )?;
+    for (key, option, kind) in MERGED {
+        merge(&mut properties, key, set, option, *kind)?;
+    }
     Ok(properties)
 }
 
+/// Settings with an option of their own; two of them speak for `batch.size`, the last one louder.
+#[rustfmt::skip]
+const MERGED: &[(&str, &str, Merge)] = &[
+    ("linger.ms", "timeout", Merge::Long),
+    ("acks", "request-required-acks", Merge::Text),
+    ("request.timeout.ms", "request-timeout-ms", Merge::Int),
+    ("retries", "message-send-max-retries", Merge::Int),
+    ("retry.backoff.ms", "retry-backoff-ms", Merge::Long),
+    ("send.buffer.bytes", "socket-buffer-size", Merge::Int),
+    ("buffer.memory", "max-memory-bytes", Merge::Long),
+    ("batch.size", "batch-size", Merge::Int),
+    ("batch.size", "max-partition-memory-bytes", Merge::Int),
+    ("metadata.max.age.ms", "metadata-expiry-ms", Merge::Long),
+    ("max.block.ms", "max-block-ms", Merge::Long),
+];
+
 /// What a value must be before it is handed on.
+#[derive(Clone, Copy)]
 enum Merge {
     Text,
     Int,
