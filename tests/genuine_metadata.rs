@@ -337,7 +337,7 @@ fn format(directory: &Path) {
     formatter.run(now_ms(), rand).unwrap();
 }
 
-fn stopped_in_order(ak: &Path, root: &Path, directory: &Path, port: u16) {
+fn stopped_in_order(ak: &support::genuine::Genuine, root: &Path, directory: &Path, port: u16) {
     // Ours, with a snapshot in the middle.
     let mut node = Node::start(directory, port, false);
     node.create(
@@ -364,7 +364,7 @@ fn stopped_in_order(ak: &Path, root: &Path, directory: &Path, port: u16) {
     genuine.stop("-TERM");
 }
 
-fn killed(ak: &Path, root: &Path, directory: &Path, port: u16) {
+fn killed(ak: &support::genuine::Genuine, root: &Path, directory: &Path, port: u16) {
     // Ours.
     let mut node = Node::start(directory, port, true);
     assert_eq!(node.image().topics.len(), 3);
