@@ -12,6 +12,9 @@ use crate::protocol::ErrorCode;
 use crate::protocol::messages::MetadataResponse;
 use crate::protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 
+/// After this many updates in a row that lack something, it is said, once.
+const TELL_AFTER: u32 = 5;
+
 /// The topics that metadata is kept for.
 #[derive(Default)]
 pub struct Wanted {
@@ -77,8 +80,11 @@ pub async fn run(inner: Arc<Inner>) {
         last = Some(Instant::now());
         match updated {
             // A topic or leader that is missing now may be there in a moment.
-            Ok(unsettled) if unsettled => {
+            Ok(unsettled) if !unsettled.is_empty() => {
                 failures += 1;
+                if failures == TELL_AFTER {
+                    tracing::warn!("waiting for topics: {}", unsettled.join(", "));
+                }
                 inner.request_update();
             }
             Ok(_) => failures = 0,
@@ -92,21 +98,29 @@ pub async fn run(inner: Arc<Inner>) {
 }
 
 impl Inner {
-    /// Updates; true if something that is wanted is not there yet.
-    async fn update(&self) -> Result<bool> {
+    /// Updates; returns what is wanted and not there yet, with the broker's reason.
+    async fn update(&self) -> Result<Vec<String>> {
         let names = self.wanted.lock().names();
         let response = self
             .fetch_metadata(names.as_deref(), self.config.auto_create_topics)
             .await?;
         self.store(&response);
-        let mut codes = response.topics.iter().flat_map(|topic| {
+        let unsettled = response.topics.iter().filter_map(|topic| {
             let partitions = topic
                 .partitions
                 .iter()
                 .map(|partition| partition.error_code);
-            partitions.chain([topic.error_code])
+            let mut codes = partitions
+                .chain([topic.error_code])
+                .map(ErrorCode::from_code);
+            let code = codes.find(|code| code.invalidates_metadata())?;
+            Some(format!(
+                "{} ({})",
+                topic.name.as_deref().unwrap_or("?"),
+                code.name()
+            ))
         });
-        Ok(codes.any(|code| ErrorCode::from_code(code).invalidates_metadata()))
+        Ok(unsettled.collect())
     }
 
     /// Takes over a response and wakes whoever waits for it.

@@ -89,6 +89,7 @@ impl Fetcher {
                 continue;
             }
             match self.source(&metadata, name, state, now) {
+                Some((node, _)) if self.nodes.get(&node).is_some_and(|node| node.busy) => {}
                 Some((node, asked)) => {
                     wanted.entry(node).or_default().insert(name.clone(), asked);
                 }
@@ -101,9 +102,6 @@ impl Fetcher {
                 continue;
             };
             let node = self.nodes.entry(id).or_default();
-            if node.busy {
-                continue;
-            }
             match node.throttled_until.filter(|until| *until > now) {
                 Some(until) => later(until),
                 None => self.send_to(id, endpoint, partitions),

@@ -26,7 +26,6 @@ pub(super) struct Member {
     pub group_id: Arc<str>,
     shared: Arc<Shared>,
     events: mpsc::UnboundedSender<ConsumerEvent>,
-    inbox: mpsc::UnboundedReceiver<Command>,
     /// Partitions of the group's topics when this member, as leader, assigned them.
     pub led: Option<BTreeMap<Arc<str>, usize>>,
     prepared: bool,
@@ -40,8 +39,19 @@ enum Next {
     },
     Join(Subscription),
     Member,
+    Leave,
     End,
 }
+
+/// What a member waits for.
+enum News {
+    Command(Option<Command>),
+    /// A heartbeat's answer: what must follow, if anything.
+    Beat(Result<Option<Next>>),
+}
+
+/// Commands of the consumer.
+pub(super) type Inbox = mpsc::UnboundedReceiver<Command>;
 
 impl Member {
     pub fn new(
@@ -50,7 +60,6 @@ impl Member {
         group_id: Arc<str>,
         shared: Arc<Shared>,
         events: mpsc::UnboundedSender<ConsumerEvent>,
-        inbox: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         Self {
             client,
@@ -58,21 +67,25 @@ impl Member {
             group_id,
             shared,
             events,
-            inbox,
             led: None,
             prepared: false,
         }
     }
 
-    pub async fn run(mut self) {
+    pub async fn run(mut self, mut inbox: Inbox) {
         let cancelled = self.client.cancelled().clone();
         let mut next = Next::Prepare { lost: false };
         loop {
             let step = async {
                 match next {
-                    Next::Prepare { lost } => self.prepare(lost).await,
-                    Next::Join(subscription) => self.join(subscription).await,
-                    Next::Member => self.stay().await,
+                    Next::Prepare { lost } => self.prepare(lost, &mut inbox).await,
+                    Next::Join(subscription) => self.join(subscription, &mut inbox).await,
+                    Next::Member => self.stay(&mut inbox).await,
+                    Next::Leave => {
+                        self.send_leave("the consumer is being closed").await;
+                        self.forget_generation();
+                        Next::End
+                    }
                     Next::End => Next::End,
                 }
             };
@@ -102,61 +115,74 @@ impl Member {
     }
 
     /// Tells the consumer that a join is due and waits until it is ready, heartbeating meanwhile.
-    async fn prepare(&mut self, lost: bool) -> Next {
+    async fn prepare(&mut self, lost: bool, inbox: &mut Inbox) -> Next {
         if !std::mem::replace(&mut self.prepared, true) || lost {
             self.tell(GroupEvent::Prepare { lost });
         }
-        let mut beat = tokio::time::interval(self.config.heartbeat_interval);
-        beat.reset();
+        let mut beat = self.beat();
         loop {
-            tokio::select! {
-                command = self.inbox.recv() => match command {
-                    Some(Command::Join(subscription)) => {
-                        self.prepared = false;
-                        return Next::Join(subscription);
-                    }
-                    // A join is due anyway.
-                    Some(Command::Rejoin) => {}
-                    Some(Command::Leave) | None => return self.leave("the consumer is being closed").await,
-                },
-                _ = beat.tick() => {
-                    let idle = self.shared.polled.lock().elapsed();
-                    if idle < self.config.poll_interval_max && self.identity().generation != NO_GENERATION {
-                        // The answer only keeps the membership alive.
-                        if let Err(error) = self.heartbeat().await {
-                            tracing::debug!("heartbeat while waiting to join: {error}");
-                        }
+            let news = tokio::select! {
+                command = inbox.recv() => News::Command(command),
+                _ = beat.tick(), if self.is_alive_member() => self.heartbeat_or_command(inbox).await,
+            };
+            match news {
+                News::Command(Some(Command::Join(subscription))) => {
+                    self.prepared = false;
+                    return Next::Join(subscription);
+                }
+                // A join is due anyway.
+                News::Command(Some(Command::Rejoin)) => {}
+                News::Command(Some(Command::Leave) | None) => return Next::Leave,
+                // The answer only keeps the membership alive.
+                News::Beat(outcome) => {
+                    if let Err(error) = outcome {
+                        tracing::debug!("heartbeat while waiting to join: {error}");
                     }
                 }
             }
         }
     }
 
+    /// Whether the application polls and the coordinator knows us.
+    fn is_alive_member(&self) -> bool {
+        let idle = self.shared.polled.lock().elapsed();
+        idle < self.config.poll_interval_max && self.identity().generation != NO_GENERATION
+    }
+
+    fn beat(&self) -> tokio::time::Interval {
+        let mut beat = tokio::time::interval(self.config.heartbeat_interval);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        beat.reset();
+        beat
+    }
+
+    /// A slow heartbeat does not keep a command waiting.
+    async fn heartbeat_or_command(&self, inbox: &mut Inbox) -> News {
+        tokio::select! {
+            outcome = self.heartbeat() => News::Beat(outcome),
+            command = inbox.recv() => News::Command(command),
+        }
+    }
+
     /// Joins and syncs; a command to leave interrupts.
-    async fn join(&mut self, subscription: Subscription) -> Next {
+    async fn join(&mut self, subscription: Subscription, inbox: &mut Inbox) -> Next {
         let mut rejoin = false;
         let joined = {
-            let mut inbox = std::mem::replace(&mut self.inbox, mpsc::unbounded_channel().1);
-            let joined = {
-                let joining = self.join_group(&subscription);
-                tokio::pin!(joining);
-                loop {
-                    tokio::select! {
-                        joined = &mut joining => break Some(joined),
-                        command = inbox.recv() => match command {
-                            Some(Command::Rejoin) => rejoin = true,
-                            Some(Command::Join(_)) => {}
-                            Some(Command::Leave) | None => break None,
-                        },
-                    }
+            let joining = self.join_group(&subscription);
+            tokio::pin!(joining);
+            loop {
+                tokio::select! {
+                    joined = &mut joining => break joined,
+                    command = inbox.recv() => match command {
+                        Some(Command::Rejoin) => rejoin = true,
+                        Some(Command::Join(_)) => {}
+                        Some(Command::Leave) | None => return Next::Leave,
+                    },
                 }
-            };
-            self.inbox = inbox;
-            joined
+            }
         };
         match joined {
-            None => self.leave("the consumer is being closed").await,
-            Some(Ok(partitions)) => {
+            Ok(partitions) => {
                 self.tell(GroupEvent::Assigned { partitions });
                 if rejoin {
                     Next::Prepare { lost: false }
@@ -164,7 +190,7 @@ impl Member {
                     Next::Member
                 }
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 let lost = self.identity().generation == NO_GENERATION;
                 if is_fatal(&error) {
                     self.tell(GroupEvent::Failed(error));
@@ -172,8 +198,8 @@ impl Member {
                 }
                 tracing::debug!("joining group {} failed, again: {error}", self.group_id);
                 tokio::time::sleep(self.client.config().retry_backoff.first).await;
-                if lost && !subscription.owned.is_empty() {
-                    return Next::Prepare { lost: true };
+                if rejoin || lost && !subscription.owned.is_empty() {
+                    return Next::Prepare { lost };
                 }
                 Next::Join(subscription)
             }
@@ -181,43 +207,42 @@ impl Member {
     }
 
     /// Heartbeats until the membership ends or a new generation is due.
-    async fn stay(&mut self) -> Next {
-        let mut beat = tokio::time::interval(self.config.heartbeat_interval);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        beat.reset();
+    async fn stay(&mut self, inbox: &mut Inbox) -> Next {
+        let mut beat = self.beat();
         let mut updates = self.client.updates();
         let mut failing_since: Option<Instant> = None;
         loop {
-            tokio::select! {
-                command = self.inbox.recv() => match command {
-                    Some(Command::Rejoin) => return Next::Prepare { lost: false },
-                    Some(Command::Join(_)) => {}
-                    Some(Command::Leave) | None => return self.leave("the consumer is being closed").await,
-                },
+            let news = tokio::select! {
+                command = inbox.recv() => News::Command(command),
                 changed = updates.changed() => {
                     changed.ok();
                     if self.topics_changed() {
-                        tracing::info!("group {}: the partitions of its topics changed", self.group_id);
+                        tracing::info!("group {}: its topics have other partitions", self.group_id);
                         return Next::Prepare { lost: false };
                     }
+                    continue;
                 }
                 _ = beat.tick() => {
                     let idle = self.shared.polled.lock().elapsed();
                     if idle >= self.config.poll_interval_max {
                         return self.leave_for_idleness().await;
                     }
-                    match self.heartbeat().await {
-                        Ok(None) => failing_since = None,
-                        Ok(Some(next)) => return next,
-                        Err(error) => {
-                            tracing::debug!("heartbeat of group {}: {error}", self.group_id);
-                            let since = *failing_since.get_or_insert_with(Instant::now);
-                            if since.elapsed() >= self.config.session_timeout {
-                                // The coordinator has given up on us by now.
-                                self.forget_generation();
-                                return Next::Prepare { lost: true };
-                            }
-                        }
+                    self.heartbeat_or_command(inbox).await
+                }
+            };
+            match news {
+                News::Command(Some(Command::Rejoin)) => return Next::Prepare { lost: false },
+                News::Command(Some(Command::Join(_))) => {}
+                News::Command(Some(Command::Leave) | None) => return Next::Leave,
+                News::Beat(Ok(None)) => failing_since = None,
+                News::Beat(Ok(Some(next))) => return next,
+                News::Beat(Err(error)) => {
+                    tracing::debug!("heartbeat of group {}: {error}", self.group_id);
+                    let since = *failing_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.config.session_timeout {
+                        // The coordinator has given up on us by now.
+                        self.forget_generation();
+                        return Next::Prepare { lost: true };
                     }
                 }
             }
@@ -235,7 +260,7 @@ impl Member {
     }
 
     /// One heartbeat; what must follow, if anything.
-    async fn heartbeat(&mut self) -> Result<Option<Next>> {
+    async fn heartbeat(&self) -> Result<Option<Next>> {
         let identity = self.identity();
         let instance = self.config.group_instance_id.clone();
         let build = |version: i16| HeartbeatRequest {
@@ -247,7 +272,7 @@ impl Member {
                 .filter(|_| version >= 3)
                 .map(str::to_owned),
         };
-        let options = self.call_options("heartbeat", self.config.heartbeat_interval);
+        let options = self.call_options("heartbeat", self.config.session_timeout);
         let verdict = |response: &HeartbeatResponse| moved(response.error_code);
         let response = self
             .client
@@ -286,7 +311,7 @@ impl Member {
         options
     }
 
-    async fn leave_for_idleness(&mut self) -> Next {
+    async fn leave_for_idleness(&self) -> Next {
         let limit = self.config.poll_interval_max.as_millis();
         tracing::warn!(
             "consumer poll timeout has expired: the time between polls was longer than \
@@ -298,14 +323,8 @@ impl Member {
         Next::Prepare { lost: true }
     }
 
-    async fn leave(&mut self, reason: &str) -> Next {
-        self.send_leave(reason).await;
-        self.forget_generation();
-        Next::End
-    }
-
     /// Static members do not leave: their place waits for them until the session times out.
-    async fn send_leave(&mut self, reason: &str) {
+    async fn send_leave(&self, reason: &str) {
         let identity = self.identity();
         if identity.member_id.is_empty() || self.config.group_instance_id.is_some() {
             return;

@@ -85,15 +85,8 @@ impl Membership {
         });
         // Commands are one per poll at most, and the task never waits for anything else.
         let (commands, inbox) = mpsc::unbounded_channel();
-        let member = member::Member::new(
-            client.clone(),
-            config,
-            group_id,
-            shared.clone(),
-            events,
-            inbox,
-        );
-        let task = client.tasks().spawn(member.run());
+        let member = member::Member::new(client.clone(), config, group_id, shared.clone(), events);
+        let task = client.tasks().spawn(member.run(inbox));
         Self {
             commands,
             shared,
