@@ -1,0 +1,6 @@
+//! Herders: which connectors there are and what state they are in.
+mod standalone;
+mod status;
+
+pub use standalone::StandaloneHerder;
+pub use status::{ConnectorStatus, State, TaskStatus};
