@@ -3,8 +3,10 @@
 //! `bin/kafkars.rs` calls [`run`] with the whole command line; [`registry`] knows every tool.
 //! Options are data ([`options`]); printing goes through [`output`] alone.
 pub mod cluster;
+pub mod connect_standalone;
 pub mod console_consumer;
 pub mod console_producer;
+mod daemon;
 pub mod java_order;
 pub mod logging;
 pub mod options;

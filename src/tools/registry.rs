@@ -2,7 +2,10 @@
 use tracing::Level;
 
 use super::output::Invocation;
-use super::{console_consumer, console_producer, server_start, server_stop, storage, topics};
+use super::{
+    connect_standalone, console_consumer, console_producer, server_start, server_stop, storage,
+    topics,
+};
 
 /// How a tool ended; the numbers are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,7 @@ pub const SECTIONS: &[Section] = &[
         missing("delegation-tokens", "Create, renew and expire delegation tokens"),
     ] },
     Section { heading: "Connect", tools: &[
-        missing("connect-standalone", "Run connectors in one process"),
+        Tool { log_level: Level::INFO, ..tool("connect-standalone", "Run connectors in one process", connect_standalone::run) },
         missing("connect-distributed", "Run a worker of a Connect cluster"),
         missing("connect-mirror-maker", "Copy topics between clusters"),
         missing("connect-plugin-path", "List the connectors that are installed"),
