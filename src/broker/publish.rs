@@ -56,7 +56,11 @@ pub fn host(
         .by_id(&topic.id)
         .and_then(|topic| topic.partition(index));
     if let Some(hosted) = hosted {
+        let takes_over = leadership.is_leader && !hosted.leadership().is_leader;
         hosted.set_leadership(leadership);
+        if takes_over {
+            lead(broker, &hosted, topic, index);
+        }
         return;
     }
     let tp = TopicPartition::new(topic.name.as_ref(), index);
@@ -71,17 +75,24 @@ pub fn host(
         Ok(log) => {
             let hosted = Partition::new(topic.name.clone(), topic.id, index, log, leadership);
             hosted.set_min_insync_replicas(config.min_insync_replicas);
-            if leadership.is_leader
-                && let Err(e) = hosted.advance_high_watermark()
-            {
-                error!("cannot open {tp}: {e}");
-            }
-            broker.topics.insert(Arc::new(hosted));
-            if leadership.is_leader && *topic.name == *OFFSETS_TOPIC {
-                load_groups(broker, index);
+            let hosted = Arc::new(hosted);
+            broker.topics.insert(hosted.clone());
+            if leadership.is_leader {
+                lead(broker, &hosted, topic, index);
             }
         }
         Err(e) => error!("cannot create the log of {tp}: {e}"),
+    }
+}
+
+/// What a partition needs of its new leader: at once when it is opened as one, or when it is elected
+/// later, as every partition is at the start after a clean stop.
+fn lead(broker: &Arc<Broker>, hosted: &Partition, topic: &TopicImage, index: i32) {
+    if let Err(e) = hosted.advance_high_watermark() {
+        error!("cannot lead {}-{index}: {e}", topic.name);
+    }
+    if *topic.name == *OFFSETS_TOPIC {
+        load_groups(broker, index);
     }
 }
 
