@@ -142,3 +142,48 @@ fn storage_matches_apache_kafka() {
     let ran = run_command(command, b"");
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
 }
+
+/// After a clean stop partitions have no leader until they are elected again: the groups must be
+/// there when they are, with their offsets.
+#[test]
+fn a_group_reads_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let consume = |broker: &support::Broker| {
+        let address = format!("127.0.0.1:{}", broker.port);
+        tool(
+            &[
+                "console-consumer",
+                "--bootstrap-server",
+                &address,
+                "--topic",
+                "t",
+                "--group",
+                "g",
+                "--from-beginning",
+                "--max-messages",
+                "1",
+                "--timeout-ms",
+                "30000",
+            ],
+            b"",
+        )
+        .ok()
+    };
+    let mut broker = support::Setup::at(dir.path()).start();
+    let address = format!("127.0.0.1:{}", broker.port);
+    tool(
+        &[
+            "console-producer",
+            "--bootstrap-server",
+            &address,
+            "--topic",
+            "t",
+        ],
+        b"a\nb\n",
+    )
+    .ok();
+    assert_eq!(consume(&broker), "a\n");
+    broker.stop();
+    let broker = support::Setup::at(dir.path()).start();
+    assert_eq!(consume(&broker), "b\n");
+}

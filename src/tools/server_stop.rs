@@ -111,13 +111,13 @@ impl Server {
             .filter_map(|pair| pair.split_once('='))
             .find(|(name, _)| *name == key)
             .map(|(_, value)| value.to_owned());
-        given.or_else(|| self.from_file(key)).is_some_and(|given| {
+        given.or_else(|| self.in_file(key)).is_some_and(|given| {
             given.split(',').map(str::trim).collect::<Vec<_>>()
                 == value.split(',').collect::<Vec<_>>()
         })
     }
 
-    fn from_file(&self, key: &str) -> Option<String> {
+    fn in_file(&self, key: &str) -> Option<String> {
         let text = fs::read_to_string(self.config.as_ref()?).ok()?;
         text.lines()
             .filter_map(|line| line.split_once('='))

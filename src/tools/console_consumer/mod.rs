@@ -279,11 +279,12 @@ impl Printing {
                 if let Err(end) = self.print(&fetched).await {
                     return end;
                 }
-                self.pending.pop_front();
-                self.next_offset = None;
+                // The limit may stand in the middle of what was fetched: the rest stays pending.
                 if self.left == Some(0) {
                     return End::Done;
                 }
+                self.pending.pop_front();
+                self.next_offset = None;
             }
         }
     }

@@ -27,12 +27,15 @@ enum Separator {
     Pattern(Regex),
 }
 
+/// A header's name and value.
+type Header<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The parts of a line, borrowed from it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LineRecord<'a> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
-    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
+    pub headers: Vec<Header<'a>>,
 }
 
 /// Why a line is no record; the texts are Kafka's.
@@ -165,11 +168,7 @@ impl LineReader {
         }
     }
 
-    fn headers<'a>(
-        &self,
-        text: &'a [u8],
-        number: u64,
-    ) -> Result<Vec<(&'a [u8], Option<&'a [u8]>)>, LineError> {
+    fn headers<'a>(&self, text: &'a [u8], number: u64) -> Result<Vec<Header<'a>>, LineError> {
         let mut headers = Vec::new();
         for pair in self.headers_separator.split(text) {
             let Some((key, value)) = cut(pair, &self.headers_key_separator) else {
