@@ -17,10 +17,14 @@ use super::recovery::{producer_batch, txn_marker};
 use super::segment::{PlacedBatch, Segment};
 use super::txn_index::{self, AbortedTransaction};
 use crate::record::{
-    AppendRules, BatchError, BatchView, Compression, DECOMPRESSED_MAX, HEADER_LEN, HeaderPatch,
-    InvalidBatch, NO_TIMESTAMP, RejectReason, TimestampType, recompress, renumber,
+    AppendRules, BatchError, BatchView, Compression, HEADER_LEN, HeaderPatch, InvalidBatch,
+    NO_TIMESTAMP, RecordFacts, RejectReason, TimestampType, recompress, renumber,
     validate_for_append,
 };
+
+/// A batch that is stored in another codec than it came in is held in memory uncompressed, so it
+/// may not expand beyond this (or `max.message.bytes`, if that is more).
+const REBUILT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Who appends; a client's batches are checked most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,7 +253,7 @@ impl Log {
             }
             self.check_size(batch.size(), config)?;
             let facts = validate_for_append(&batch, &rules).map_err(|e| self.append_error(e))?;
-            let stored = stored_form(&batch, facts.offsets_consecutive, config)?;
+            let stored = self.stored_form(&batch, &facts, config)?;
             self.check_size(stored.len(), config)?;
             bytes += stored.len();
             checked.push(Checked {
@@ -272,6 +276,48 @@ impl Log {
             });
         }
         Ok(checked)
+    }
+
+    /// The bytes to store: those that came, unless the topic wants another codec or the offsets in
+    /// the batch are not consecutive.
+    fn stored_form<'a>(
+        &self,
+        batch: &BatchView<'a>,
+        facts: &RecordFacts,
+        config: &LogConfig,
+    ) -> Result<Cow<'a, [u8]>, AppendError> {
+        let source = batch.compression().map_err(batch_error)?;
+        let target = match config.compression {
+            CompressionPolicy::Producer => source,
+            CompressionPolicy::Codec(target) => target,
+        };
+        if facts.offsets_consecutive && source == target {
+            return Ok(Cow::Borrowed(batch.bytes()));
+        }
+        let plain = usize::try_from(facts.records_size).unwrap_or(usize::MAX);
+        let max = match target {
+            Compression::None => config.max_message_bytes as usize,
+            _ => REBUILT_BYTES_MAX.max(config.max_message_bytes as usize),
+        };
+        if plain > max {
+            return Err(AppendError::RecordTooLarge {
+                tp: self.tp.clone(),
+                size: plain,
+                max,
+            });
+        }
+        let levels = &config.compression_levels;
+        let level = match target {
+            Compression::Gzip => Some(levels.gzip),
+            Compression::Lz4 => Some(levels.lz4),
+            Compression::Zstd => Some(levels.zstd),
+            Compression::None | Compression::Snappy => None,
+        };
+        let rebuilt = match facts.offsets_consecutive {
+            true => recompress(batch, target, level, max),
+            false => renumber(batch, target, level, max),
+        };
+        Ok(Cow::Owned(rebuilt.map_err(batch_error)?.to_vec()))
     }
 
     fn check_size(&self, size: usize, config: &LogConfig) -> Result<(), AppendError> {
@@ -499,35 +545,6 @@ fn batch_error(error: BatchError) -> AppendError {
         e if e.is_corruption() => AppendError::CorruptRecord(message),
         _ => AppendError::InvalidRecord(message),
     }
-}
-
-/// The bytes to store: those that came, unless the topic wants another codec or the offsets in the
-/// batch are not consecutive.
-fn stored_form<'a>(
-    batch: &BatchView<'a>,
-    offsets_consecutive: bool,
-    config: &LogConfig,
-) -> Result<Cow<'a, [u8]>, AppendError> {
-    let source = batch.compression().map_err(batch_error)?;
-    let target = match config.compression {
-        CompressionPolicy::Producer => source,
-        CompressionPolicy::Codec(target) => target,
-    };
-    let levels = &config.compression_levels;
-    let level = match target {
-        Compression::Gzip => Some(levels.gzip),
-        Compression::Lz4 => Some(levels.lz4),
-        Compression::Zstd => Some(levels.zstd),
-        Compression::None | Compression::Snappy => None,
-    };
-    let rebuilt = if !offsets_consecutive {
-        renumber(batch, target, level, DECOMPRESSED_MAX)
-    } else if source != target {
-        recompress(batch, target, level, DECOMPRESSED_MAX)
-    } else {
-        return Ok(Cow::Borrowed(batch.bytes()));
-    };
-    Ok(Cow::Owned(rebuilt.map_err(batch_error)?.to_vec()))
 }
 
 /// What producer state is told of a batch that gets its offsets now.
