@@ -376,7 +376,7 @@ impl LogManager {
         let Some(dir) = self.dirs.get(at) else {
             return Ok(());
         };
-        let tps = self.partitions_in(dir, config.now_ms)?;
+        let tps = self.partitions_in(dir, config.now_ms, config_of)?;
         let state = DirState {
             clean: dir.clean_shutdown.is_some(),
             recovery_points: self.read_checkpoint(dir, checkpoints::RECOVERY_POINT),
@@ -433,7 +433,12 @@ impl LogManager {
     }
 
     /// The partitions in a directory; what waits for its deletion is noted.
-    fn partitions_in(&self, dir: &LogDir, now_ms: i64) -> Result<Vec<TopicPartition>, LogError> {
+    fn partitions_in(
+        &self,
+        dir: &LogDir,
+        now_ms: i64,
+        config_of: &(impl Fn(&str) -> LogConfig + Sync),
+    ) -> Result<Vec<TopicPartition>, LogError> {
         let mut tps = Vec::new();
         for entry in self.disk.read_dir(&dir.path).at(&dir.path)? {
             if !entry.is_dir {
@@ -443,7 +448,8 @@ impl LogManager {
                 PartitionDir::Live(tp) if &*tp.topic == CLUSTER_METADATA_TOPIC => {}
                 PartitionDir::Live(tp) => tps.push(tp),
                 PartitionDir::Deleted => {
-                    let delay_ms = LogConfig::default().file_delete_delay_ms;
+                    // No topic has this name: the broker's own value.
+                    let delay_ms = config_of(&entry.name).file_delete_delay_ms;
                     let path = dir.path.join(&entry.name);
                     let due_ms = now_ms.saturating_add(delay_ms);
                     self.deletions.lock().push(PendingDeletion { path, due_ms });
