@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test uses its part
 
 pub mod genuine;
+pub mod wire;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -143,6 +144,7 @@ pub struct Broker {
 pub struct Setup {
     dir: PathBuf,
     owned: Option<TempDir>,
+    ports: Option<(u16, u16)>,
     overrides: Vec<(String, String)>,
 }
 
@@ -152,6 +154,7 @@ impl Default for Setup {
         Setup {
             dir: owned.path().to_owned(),
             owned: Some(owned),
+            ports: None,
             overrides: Vec::new(),
         }
     }
@@ -163,12 +166,19 @@ impl Setup {
         Setup {
             dir: dir.to_owned(),
             owned: None,
+            ports: None,
             overrides: Vec::new(),
         }
     }
 
     pub fn set(mut self, key: &str, value: impl ToString) -> Setup {
         self.overrides.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Uses these ports, so that clients find a node again that is started anew.
+    pub fn on(mut self, ports: (u16, u16)) -> Setup {
+        self.ports = Some(ports);
         self
     }
 
@@ -185,12 +195,14 @@ impl Setup {
         let (properties, ports) = self.write_properties();
         let mut command = genuine.command("broker");
         command.arg(properties);
-        self.launch(command, ports)
+        let broker = self.launch(command, ports);
+        wire::Connection::open(broker.port).until_led();
+        broker
     }
 
-    /// The properties file of a combined node on free ports.
+    /// The properties file of a combined node, on free ports unless others were asked for.
     pub fn write_properties(&self) -> (PathBuf, (u16, u16)) {
-        let ports = (free_port(), free_port());
+        let ports = self.ports.unwrap_or_else(|| (free_port(), free_port()));
         let (port, controller) = ports;
         let data = self.dir.join("data");
         let mut lines = format!(
@@ -265,6 +277,14 @@ pub fn answers(port: u16) -> bool {
         && answer[4..] == [0, 0, 0, 1, 0, 0]
 }
 
+/// The resident memory of a process in bytes.
+pub fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kilobytes.unwrap().parse::<u64>().unwrap() * 1024
+}
+
 impl Broker {
     pub fn start() -> Broker {
         Setup::default().start()
@@ -298,14 +318,24 @@ impl Broker {
     /// Asks it to stop and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
-        wait(&mut self.child, PATIENCE)
-            .unwrap_or_else(|| panic!("the broker did not stop:\n{}", self.log()))
+        self.ended()
     }
 
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        wait(&mut self.child, PATIENCE)
+            .unwrap_or_else(|| panic!("the broker did not end:\n{}", self.log()))
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        resident(self.pid())
     }
 
     pub fn signal(&self, name: &str) {
