@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The tests with their full numbers, in release: what takes too long for every push.
+#
+#   scripts/test-long.sh          50 kills under load, five minutes of mangled requests, all property tests longer
+#
+# Environment, each with its default here: KAFKARS_KILL_ROUNDS=50, KAFKARS_FUZZ_SECONDS=300, PROPTEST_CASES=4096.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export KAFKARS_KILL_ROUNDS=${KAFKARS_KILL_ROUNDS:-50}
+export KAFKARS_FUZZ_SECONDS=${KAFKARS_FUZZ_SECONDS:-300}
+export PROPTEST_CASES=${PROPTEST_CASES:-4096}
+
+cargo test --release --workspace --lib
+# One file after the other, with their figures: they measure memory and time.
+for test in crashes bad_input full_disk swap fixtures lock; do
+  cargo test --release --test "$test" -- --nocapture --test-threads 1
+done

@@ -1,0 +1,241 @@
+//! kill -9 under load, again and again: every acknowledged record is there once and in order, and so are committed
+//! offsets.
+//!
+//! `KAFKARS_KILL_ROUNDS` sets how often; without it 20 times, fewer where the machine is slow.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kafkars::client::producer::{BatchOutcome, Producer, ProducerConfig, Record};
+use kafkars::config::Properties;
+use parking_lot::Mutex;
+use support::wire::Connection;
+use support::{Broker, Setup, free_port};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+const TOPIC: &str = "under-load";
+const GROUP: &str = "committers";
+const PARTITIONS: i32 = 3;
+const PRODUCERS: u64 = 2;
+/// Without a number of rounds asked for, no more are begun after this long.
+const ENOUGH: Duration = Duration::from_secs(60);
+
+/// What producers were told.
+#[derive(Default)]
+struct Told {
+    /// partition → (producer, number) of each acknowledged record, with its offset where one was told.
+    acknowledged: BTreeMap<i32, BTreeMap<(u64, u64), Option<i64>>>,
+    failures: Vec<String>,
+}
+
+impl Told {
+    fn hear(&mut self, producer: u64, outcome: &BatchOutcome) {
+        if let Err(e) = &outcome.result {
+            self.failures.push(e.to_string());
+            return;
+        }
+        let partition = self.acknowledged.entry(outcome.partition).or_default();
+        for (index, number) in (0..).zip(&outcome.tokens) {
+            let offset = (outcome.base_offset >= 0).then_some(outcome.base_offset + index);
+            let before = partition.insert((producer, *number), offset);
+            assert_eq!(before, None, "acknowledged twice");
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.acknowledged.values().map(BTreeMap::len).sum()
+    }
+}
+
+fn start(dir: &Path, ports: (u16, u16)) -> Broker {
+    Setup::at(dir)
+        .on(ports)
+        .set("offsets.topic.num.partitions", 2)
+        .set("metadata.log.max.record.bytes.between.snapshots", 2000)
+        .set("log.flush.offset.checkpoint.interval.ms", 200)
+        .set("replica.high.watermark.checkpoint.interval.ms", 200)
+        .set("log.initial.task.delay.ms", 100)
+        .start()
+}
+
+/// An idempotent producer that writes to all partitions until told to end; how much it has appended.
+fn produce(
+    runtime: &Runtime,
+    id: u64,
+    bootstrap: &str,
+    told: &Arc<Mutex<Told>>,
+    ending: &Arc<AtomicBool>,
+) -> JoinHandle<u64> {
+    let mut properties = Properties::new();
+    for (key, value) in [
+        ("bootstrap.servers", bootstrap),
+        ("delivery.timeout.ms", "600000"),
+        ("request.timeout.ms", "5000"),
+        ("batch.size", "4096"),
+        ("buffer.memory", "131072"),
+        ("reconnect.backoff.max.ms", "100"),
+        ("max.block.ms", "600000"),
+    ] {
+        properties.set(key, value);
+    }
+    let config = ProducerConfig::from_properties(&properties).unwrap();
+    assert!(config.idempotence);
+    let (told, ending) = (told.clone(), ending.clone());
+    runtime.spawn(async move {
+        let handler = Arc::new(move |outcome: &BatchOutcome| told.lock().hear(id, outcome));
+        let producer = Producer::with_handler(config, handler);
+        let topic = producer.topic(TOPIC).await.unwrap();
+        let padding = "x".repeat(200);
+        let mut number = 0;
+        while !ending.load(Ordering::Relaxed) {
+            let value = format!("{id} {number} {padding}");
+            let record = Record {
+                partition: Some((number % PARTITIONS as u64) as i32),
+                token: Some(number),
+                ..Record::value(value.as_bytes())
+            };
+            producer.append(&topic, &record).await.unwrap();
+            number += 1;
+            if number % 64 == 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        producer.close().await;
+        number
+    })
+}
+
+/// Commits greater and greater offsets until the broker dies; the last that was acknowledged.
+fn commit(port: u16, from: i64) -> thread::JoinHandle<i64> {
+    thread::spawn(move || {
+        let mut c = Connection::open(port);
+        c.find_group(GROUP);
+        let mut acknowledged = from;
+        for offset in from + 1.. {
+            match c.try_commit(GROUP, TOPIC, 0, offset) {
+                Ok(0) => acknowledged = offset,
+                // Still loading, or making its topic.
+                Ok(14..=16) => thread::sleep(Duration::from_millis(5)),
+                Ok(error) => panic!("error {error}"),
+                Err(_) => return acknowledged,
+            }
+        }
+        acknowledged
+    })
+}
+
+fn committed(broker: &Broker) -> i64 {
+    let committed = Connection::open(broker.port).committed(GROUP);
+    committed.values().next().map_or(0, |(offset, ..)| *offset)
+}
+
+/// Each record once, the numbers of a producer in order, and everything that was acknowledged where it was said to be.
+fn assert_complete(broker: &Broker, told: &Told) {
+    let mut c = Connection::open(broker.port);
+    let mut stored = 0;
+    for partition in 0..PARTITIONS {
+        let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let acknowledged = &told.acknowledged[&partition];
+        for (position, row) in c.read(TOPIC, partition, false).into_iter().enumerate() {
+            assert_eq!(
+                row.offset, position as i64,
+                "a gap in partition {partition}"
+            );
+            let value = String::from_utf8(row.value.unwrap()).unwrap();
+            let mut words = value.split(' ').map(|word| word.parse::<u64>());
+            let (id, number) = (
+                words.next().unwrap().unwrap(),
+                words.next().unwrap().unwrap(),
+            );
+            let before = last.insert(id, number);
+            assert!(
+                before < Some(number),
+                "producer {id}: {number} after {before:?} in partition {partition}"
+            );
+            if let Some(Some(offset)) = acknowledged.get(&(id, number)) {
+                assert_eq!(
+                    *offset, row.offset,
+                    "{id} {number} in partition {partition}"
+                );
+            }
+            seen.insert((id, number));
+        }
+        let lost: Vec<_> = acknowledged
+            .keys()
+            .filter(|key| !seen.contains(key))
+            .collect();
+        assert!(
+            lost.is_empty(),
+            "{} acknowledged records are not in partition {partition}: {:?}…",
+            lost.len(),
+            &lost[..lost.len().min(5)]
+        );
+        stored += seen.len();
+    }
+    assert!(stored >= told.count());
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
+    let asked = std::env::var("KAFKARS_KILL_ROUNDS").ok();
+    let rounds = asked.as_ref().map_or(20, |rounds| rounds.parse().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let ports = (free_port(), free_port());
+    let mut broker = start(dir.path(), ports);
+    // Segments small enough to roll now and then.
+    let configs = [("segment.bytes", "1048576")];
+    Connection::open(ports.0).create_topic(TOPIC, PARTITIONS, &configs);
+
+    let runtime = Runtime::new().unwrap();
+    let told = Arc::new(Mutex::new(Told::default()));
+    let ending = Arc::new(AtomicBool::new(false));
+    let producers: Vec<_> = (0..PRODUCERS)
+        .map(|id| produce(&runtime, id, &broker.bootstrap(), &told, &ending))
+        .collect();
+    let began = Instant::now();
+    let mut done = 0;
+    let mut offset = 0;
+    while done < rounds && (asked.is_some() || done < 3 || began.elapsed() < ENOUGH) {
+        let before = told.lock().count();
+        let committer = commit(ports.0, offset);
+        support::until("records are acknowledged", || {
+            (told.lock().count() > before).then_some(())
+        });
+        thread::sleep(Duration::from_millis(fastrand::u64(0..400)));
+        broker.kill();
+        let acknowledged = committer.join().unwrap();
+        drop(broker);
+        broker = start(dir.path(), ports);
+        offset = committed(&broker);
+        // One more may have been written than was answered.
+        assert!(
+            offset == acknowledged || offset == acknowledged + 1,
+            "offset {offset} after {acknowledged} was acknowledged"
+        );
+        done += 1;
+    }
+    ending.store(true, Ordering::Relaxed);
+    let mut appended = 0;
+    for producer in producers {
+        appended += runtime.block_on(producer).unwrap();
+    }
+    let told = told.lock();
+    assert_eq!(told.failures, Vec::<String>::new());
+    assert_eq!(told.count() as u64, appended, "some have no outcome");
+    assert_complete(&broker, &told);
+    broker.kill();
+    drop(broker);
+    assert_complete(&start(dir.path(), ports), &told);
+    eprintln!(
+        "{done} kills in {:?}, {appended} records acknowledged, {offset} offsets committed",
+        began.elapsed()
+    );
+}

@@ -1,0 +1,168 @@
+//! A disk without room: produce answers an error, nothing acknowledged is lost, service resumes when there is room.
+//!
+//! Needs the right to mount a tmpfs.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::wire::{Connection, batch};
+use support::{Broker, Setup, skip};
+
+/// A file system of its own, gone with this.
+struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    /// None, after saying so, where mounting is not allowed.
+    fn mount(at: &Path, megabytes: u32, test: &str) -> Option<SmallDisk> {
+        fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(at)
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(SmallDisk { at: at.to_owned() }),
+            _ => {
+                skip(test, "a tmpfs cannot be mounted");
+                None
+            }
+        }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.at.join("ballast")
+    }
+
+    /// Leaves about this much room.
+    fn fill(&self, bytes_left: u64) {
+        let stat = rustix::fs::statvfs(&self.at).unwrap();
+        let free = stat.f_bavail * stat.f_frsize;
+        let size = usize::try_from(free.saturating_sub(bytes_left)).unwrap();
+        fs::write(self.ballast(), vec![1; size]).unwrap();
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(&self.at).status();
+        assert!(unmounted.unwrap().success());
+    }
+}
+
+/// What was acknowledged: offset → value, and the offset committed last.
+#[derive(Default)]
+struct Kept {
+    rows: BTreeMap<i64, Vec<u8>>,
+    committed: i64,
+}
+
+const TOPIC: &str = "t";
+const GROUP: &str = "g";
+const STORAGE_ERROR: i16 = 56;
+
+impl Kept {
+    /// Produces and commits `times`, or until the disk is full; the errors of both.
+    fn write(&mut self, broker: &Broker, times: usize, bytes: usize) -> (i16, i16) {
+        let mut c = Connection::open(broker.port);
+        let (mut produced, mut committed) = (0, 0);
+        for _ in 0..times {
+            let mut value = vec![b'v'; bytes];
+            value[..8].copy_from_slice(&fastrand::u64(..).to_be_bytes());
+            let (error, offset) = c.produce(TOPIC, 0, batch(&[&value]));
+            match error {
+                0 => drop(self.rows.insert(offset, value)),
+                error => produced = error,
+            }
+            match c.try_commit(GROUP, TOPIC, 0, self.committed + 1).unwrap() {
+                0 => self.committed += 1,
+                error => committed = error,
+            }
+            if produced != 0 && committed != 0 {
+                break;
+            }
+        }
+        (produced, committed)
+    }
+
+    fn check(&self, broker: &Broker) {
+        let mut c = Connection::open(broker.port);
+        let rows = c.read(TOPIC, 0, false).into_iter();
+        let rows: BTreeMap<i64, Vec<u8>> = rows.map(|r| (r.offset, r.value.unwrap())).collect();
+        assert_eq!(rows.len(), self.rows.len());
+        assert!(rows == self.rows, "the records are not those acknowledged");
+        let committed = c.committed(GROUP);
+        assert_eq!(committed[&(TOPIC.to_owned(), 0)].0, self.committed);
+    }
+}
+
+fn start(dir: &Path) -> Broker {
+    Setup::at(dir)
+        .set("offsets.topic.num.partitions", 1)
+        // Kafka's 10 MiB per index would take all the room when segments roll.
+        .set("log.index.size.max.bytes", 65536)
+        .start()
+}
+
+#[test]
+fn a_full_disk_refuses_and_recovers() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(
+        &dir.path().join("data"),
+        64,
+        "a_full_disk_refuses_and_recovers",
+    ) else {
+        return;
+    };
+    let mut broker = start(dir.path());
+    let mut c = Connection::open(broker.port);
+    c.create_topic(TOPIC, 1, &[("segment.bytes", "1048576")]);
+    c.commit(GROUP, TOPIC, 0, 0);
+    let mut kept = Kept::default();
+    assert_eq!(kept.write(&broker, 50, 10_000), (0, 0));
+
+    disk.fill(3 << 20);
+    let (produced, _) = kept.write(&broker, 2000, 10_000);
+    assert_eq!(
+        produced, STORAGE_ERROR,
+        "no error although the disk is full"
+    );
+    assert!(kept.rows.len() > 50);
+    // Reading goes on, and so does refusing, without harm to what is there.
+    kept.check(&broker);
+    assert_eq!(kept.write(&broker, 20, 100_000).0, STORAGE_ERROR);
+    kept.check(&broker);
+
+    disk.make_room();
+    support::until("producing works again", || {
+        (kept.write(&broker, 1, 10_000) == (0, 0)).then_some(())
+    });
+    assert_eq!(kept.write(&broker, 300, 10_000), (0, 0));
+    kept.check(&broker);
+    Connection::open(broker.port).create_topic("after", 1, &[]);
+
+    // Full again, and down with it, in order and not.
+    disk.fill(1 << 20);
+    assert_eq!(kept.write(&broker, 2000, 10_000).0, STORAGE_ERROR);
+    broker.stop();
+    disk.make_room();
+    let mut broker = start(dir.path());
+    kept.check(&broker);
+    disk.fill(1 << 20);
+    assert_eq!(kept.write(&broker, 2000, 10_000).0, STORAGE_ERROR);
+    broker.kill();
+    disk.make_room();
+    let mut broker = start(dir.path());
+    kept.check(&broker);
+    assert_eq!(kept.write(&broker, 10, 10_000), (0, 0));
+    kept.check(&broker);
+    assert!(broker.stop().success());
+}
