@@ -402,10 +402,12 @@ fn assert_security(c: &mut Connection, expected: &Value) {
     const ANY: i8 = 1;
     let request = DescribeAclsRequest {
         resource_type_filter: ANY,
+        resource_name_filter: None,
         pattern_type_filter: ANY,
+        principal_filter: None,
+        host_filter: None,
         operation: ANY,
         permission_type: ANY,
-        ..Default::default()
     };
     let response = c.ask(&request, 3);
     assert_eq!(response.error_code, 0, "{response:?}");
@@ -430,11 +432,11 @@ fn assert_security(c: &mut Connection, expected: &Value) {
         let infos = user.credential_infos.iter().map(|info| {
             let mechanism = ["UNKNOWN", "SCRAM_SHA_256", "SCRAM_SHA_512"][info.mechanism as usize];
             let iterations = info.iterations;
-            json!(format!(
-                "ScramCredentialInfo{{mechanism={mechanism}, iterations={iterations}}}"
-            ))
+            format!("ScramCredentialInfo{{mechanism={mechanism}, iterations={iterations}}}")
         });
-        (user.user, Value::Array(infos.collect()))
+        let mut infos: Vec<String> = infos.collect();
+        infos.sort();
+        (user.user, json!(infos))
     });
     assert_eq!(Value::Object(seen.collect()), expected["scram"]);
 }
