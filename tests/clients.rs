@@ -1,0 +1,387 @@
+//! One scenario with each client library of others: produce in every codec, consume in a group of three through a
+//! rebalance, commit, and resume. What a script does, and what it writes, is told in `clients/README.md`.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use kafkars::record::{self, Compression};
+use support::{Broker, root, run_command, skip, until, wait};
+
+const PARTITIONS: usize = 6;
+const RECORDS: usize = 60;
+
+#[test]
+fn confluent_kafka() {
+    python("confluent-kafka", "confluent.py");
+}
+
+#[test]
+fn kafka_python() {
+    python("kafka-python", "kafka_python.py");
+}
+
+#[test]
+fn aiokafka() {
+    python("aiokafka", "aio.py");
+}
+
+fn python(name: &str, script: &str) {
+    static VENV: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match VENV.get_or_init(install_python) {
+        Ok(python) => play(&Library {
+            command: vec![python.into(), sources("python").join(script).into()],
+        }),
+        Err(why) => skip(name, why),
+    }
+}
+
+#[test]
+fn kafkajs() {
+    match install_node() {
+        Ok(script) => play(&Library {
+            command: vec!["node".into(), script.into()],
+        }),
+        Err(why) => skip("kafkajs", &why),
+    }
+}
+
+#[test]
+fn franz_go() {
+    match build_go() {
+        Ok(program) => play(&Library {
+            command: vec![program.into()],
+        }),
+        Err(why) => skip("franz-go", &why),
+    }
+}
+
+/// The whole scenario.
+fn play(library: &Library) {
+    let broker = Broker::start();
+    let create = [
+        "topics",
+        "--create",
+        "--topic",
+        "t",
+        "--partitions",
+        &PARTITIONS.to_string(),
+    ];
+    broker.tool(&create, b"").ok();
+    let codecs = library.codecs();
+    assert!(
+        codecs.contains("gzip") && codecs.contains("none"),
+        "{codecs:?}"
+    );
+    let mut produced = BTreeSet::new();
+
+    produced.extend(library.produce(&broker, &codecs, "first"));
+    assert_eq!(
+        codecs_in_log(&broker),
+        codecs,
+        "codecs of the batches as they are stored"
+    );
+    let mut members: Vec<Member> = (0..3).map(|_| library.join(&broker)).collect();
+    balanced(&mut members);
+    received(&mut members, &produced);
+
+    let left = members.pop().unwrap().leave();
+    balanced(&mut members);
+    produced.extend(library.produce(&broker, &codecs, "second"));
+    members.push(left);
+    received(&mut members, &produced);
+    members.pop();
+    for member in members {
+        member.leave();
+    }
+
+    let resumed = library.produce(&broker, &codecs, "third");
+    let mut again = vec![library.join(&broker)];
+    received(&mut again, &resumed);
+    let again = again.pop().unwrap().leave();
+    let seen: Vec<&String> = again.values.iter().collect();
+    assert_eq!(
+        seen.len(),
+        resumed.len(),
+        "resumed anywhere but at what was committed"
+    );
+}
+
+/// A library's script: how it is run.
+struct Library {
+    command: Vec<OsString>,
+}
+
+impl Library {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).args(args);
+        command
+    }
+
+    fn codecs(&self) -> BTreeSet<String> {
+        run_command(self.command(&["codecs"]), b"")
+            .ok()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Produces in every codec; returns the values.
+    fn produce(&self, broker: &Broker, codecs: &BTreeSet<String>, phase: &str) -> BTreeSet<String> {
+        let mut values = BTreeSet::new();
+        for codec in codecs {
+            let label = format!("{phase}-{codec}");
+            let args = [
+                "produce",
+                &broker.bootstrap(),
+                "t",
+                codec,
+                &label,
+                &RECORDS.to_string(),
+            ];
+            run_command(self.command(&args), b"").ok();
+            values.extend((0..RECORDS).map(|i| format!("{label}-{i}")));
+        }
+        values
+    }
+
+    fn join(&self, broker: &Broker) -> Member {
+        Member::start(self.command(&["consume", &broker.bootstrap(), "t", "g"]))
+    }
+}
+
+/// A running member of the group and what it has written so far.
+struct Member {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    assigned: BTreeSet<usize>,
+    values: Vec<String>,
+    has_left: bool,
+}
+
+impl Member {
+    fn start(mut command: Command) -> Member {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        let (lines, receiver) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+        Member {
+            stdin: child.stdin.take(),
+            child,
+            lines: receiver,
+            assigned: BTreeSet::new(),
+            values: Vec::new(),
+            has_left: false,
+        }
+    }
+
+    /// Takes in what it has written since.
+    fn read(&mut self) {
+        while let Ok(line) = self.lines.try_recv() {
+            match line.split_once(' ').unwrap_or((&line, "")) {
+                ("assigned", partitions) => {
+                    self.assigned = partitions
+                        .split_whitespace()
+                        .map(|p| p.parse().unwrap())
+                        .collect();
+                }
+                ("record", record) => self
+                    .values
+                    .push(record.splitn(3, ' ').nth(2).unwrap().to_owned()),
+                ("left", "") => self.has_left = true,
+                _ => panic!("a member wrote {line:?}"),
+            }
+        }
+        if let Some(status) = self.child.try_wait().unwrap() {
+            assert!(status.success(), "a member ended with {status}");
+        }
+    }
+
+    /// Has it commit and leave the group.
+    fn leave(mut self) -> Member {
+        drop(self.stdin.take());
+        let status = wait(&mut self.child, support::PATIENCE).expect("the member does not leave");
+        assert!(status.success(), "the member left with {status}");
+        until("the member's last lines", || {
+            self.read();
+            self.has_left.then_some(())
+        });
+        self
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until all partitions are shared out evenly.
+fn balanced(members: &mut [Member]) {
+    let each = PARTITIONS / members.len();
+    until("the group is balanced", || {
+        members.iter_mut().for_each(Member::read);
+        let all: BTreeSet<usize> = members.iter().flat_map(|m| m.assigned.clone()).collect();
+        let is_even = members.iter().all(|m| m.assigned.len() == each);
+        (is_even && all.len() == PARTITIONS).then_some(())
+    });
+}
+
+/// Waits until every value has come to some member, and checks that nothing else has.
+fn received(members: &mut [Member], produced: &BTreeSet<String>) {
+    until("every record is received", || {
+        members.iter_mut().for_each(Member::read);
+        let seen: BTreeSet<&String> = members.iter().flat_map(|m| &m.values).collect();
+        let strange: Vec<_> = seen.iter().filter(|v| !produced.contains(**v)).collect();
+        assert!(
+            strange.is_empty(),
+            "received what was not produced or is committed: {strange:?}"
+        );
+        (seen.len() == produced.len()).then_some(())
+    });
+}
+
+/// The codecs of the batches in the topic's segments, all of idempotent producers.
+fn codecs_in_log(broker: &Broker) -> BTreeSet<String> {
+    let mut codecs = BTreeSet::new();
+    for partition in 0..PARTITIONS {
+        let segment = broker
+            .data()
+            .join(format!("t-{partition}/00000000000000000000.log"));
+        for batch in record::batches(&fs::read(segment).unwrap()) {
+            let batch = batch.unwrap();
+            assert!(
+                batch.producer_id() >= 0,
+                "a batch is not of an idempotent producer"
+            );
+            let codec = match batch.compression().unwrap() {
+                Compression::None => "none",
+                Compression::Gzip => "gzip",
+                Compression::Snappy => "snappy",
+                Compression::Lz4 => "lz4",
+                Compression::Zstd => "zstd",
+            };
+            codecs.insert(codec.to_owned());
+        }
+    }
+    codecs
+}
+
+fn sources(language: &str) -> PathBuf {
+    root().join("tests/clients").join(language)
+}
+
+/// Where the libraries are installed, beside the binary under test.
+fn installed(language: &str) -> PathBuf {
+    let target = support::kafkars().parent().and_then(Path::parent).unwrap();
+    target.join("test-clients").join(language)
+}
+
+/// Runs a step of an installation; the error is the reason to skip.
+fn step(program: &str, args: &[&str], dir: &Path) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).stdin(Stdio::null());
+    let output = command
+        .output()
+        .map_err(|e| format!("{program} cannot be run: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let last = said
+        .lines()
+        .rev()
+        .find(|l| !l.trim().is_empty())
+        .unwrap_or("");
+    Err(format!("`{program} {}` failed: {last}", args.join(" ")))
+}
+
+/// Installs once for each content of `manifest`; `install` gets an empty directory.
+fn install_once(
+    language: &str,
+    manifest: &str,
+    install: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let wanted = fs::read(sources(language).join(manifest)).unwrap();
+    let (dir, done) = (installed(language), installed(language).join("installed"));
+    if fs::read(&done).ok().as_ref() != Some(&wanted) {
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        install(&dir)?;
+        fs::write(done, wanted).unwrap();
+    }
+    Ok(dir)
+}
+
+/// The interpreter of an environment with the Python clients.
+fn install_python() -> Result<PathBuf, String> {
+    let dir = install_once("python", "requirements.txt", |dir| {
+        step("python3", &["-m", "venv", "."], dir)?;
+        let requirements = sources("python").join("requirements.txt");
+        let requirements = requirements.to_str().unwrap();
+        step(
+            "./bin/python",
+            &[
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--only-binary=:all:",
+                "-r",
+                requirements,
+            ],
+            dir,
+        )
+    })?;
+    Ok(dir.join("bin/python"))
+}
+
+/// The script beside its libraries.
+fn install_node() -> Result<PathBuf, String> {
+    let dir = install_once("node", "package.json", |dir| {
+        step("node", &["--version"], dir)?;
+        fs::copy(
+            sources("node").join("package.json"),
+            dir.join("package.json"),
+        )
+        .unwrap();
+        step(
+            "npm",
+            &["install", "--no-audit", "--no-fund", "--ignore-scripts"],
+            dir,
+        )
+    })?;
+    fs::copy(sources("node").join("kafkajs.js"), dir.join("kafkajs.js")).unwrap();
+    Ok(dir.join("kafkajs.js"))
+}
+
+/// The built program.
+fn build_go() -> Result<PathBuf, String> {
+    fs::create_dir_all(installed("go")).unwrap();
+    let program = installed("go").join("franz-go");
+    step(
+        "go",
+        &["build", "-o", program.to_str().unwrap(), "."],
+        &sources("go"),
+    )?;
+    Ok(program)
+}
