@@ -1,0 +1,67 @@
+//! The cases of `tests/parity`, recorded from Apache Kafka 4.3.1: our tools against our broker, and, where Java is there,
+//! each crossed with Apache's.
+
+mod support;
+
+use std::process::Command;
+
+use support::genuine::Genuine;
+use support::{kafkars, root, run_command, skip};
+
+/// The cases of the tools that are built in. Those of `storage` are run in `tools.rs`: they need no broker.
+const CASES: [&str; 5] = [
+    "topics-*",
+    "producer-[!p]*",
+    "consumer-[!p]*",
+    "help-topics",
+    "help-console-*",
+];
+
+#[test]
+fn our_tools_and_our_broker() {
+    check("our tools and our broker", &[]);
+}
+
+#[test]
+fn their_tools_and_our_broker() {
+    let what = "their tools and our broker";
+    if Command::new("javac").arg("-version").output().is_err() {
+        return skip(
+            what,
+            "the parity cases need javac to run Java's tools in one process",
+        );
+    }
+    if Genuine::find(what).is_some() {
+        check(what, &["--apache-tools"]);
+    }
+}
+
+#[test]
+fn our_tools_and_their_broker() {
+    if Genuine::find("our tools and their broker").is_some() {
+        check("our tools and their broker", &["--against-apache"]);
+    }
+}
+
+fn check(what: &str, crossing: &[&str]) {
+    if Command::new("python3").arg("--version").output().is_err() {
+        return skip(what, "the parity cases need python3");
+    }
+    let mut command = Command::new(root().join("tests/parity/run"));
+    command
+        .env("PARITY_FAST", "1")
+        .args(["check", "--kafkars"])
+        .arg(kafkars());
+    command.args(crossing).args(CASES);
+    let ran = run_command(command, b"");
+    assert_eq!(ran.code, Some(0), "{what}:\n{}{}", ran.stdout, ran.stderr);
+    // A misspelt pattern would match nothing and pass.
+    let last = ran.stdout.lines().last().unwrap_or_default();
+    let passed: usize = last
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .unwrap();
+    assert!(passed >= 30, "only {last}");
+}
