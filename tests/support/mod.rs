@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test uses its part
 
 pub mod genuine;
+pub mod quickstart;
 pub mod wire;
 
 use std::ffi::OsStr;
