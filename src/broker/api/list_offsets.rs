@@ -17,6 +17,7 @@ use crate::protocol::messages::list_offsets_response::{
 };
 use crate::protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
+const LATEST: i64 = -1;
 const FIRST_WITH_LEADER_EPOCH: i16 = 4;
 /// The first version that knows each question.
 const SPECIAL: [(i64, i16); 4] = [(-3, 7), (-4, 8), (-5, 9), (-6, 11)];
@@ -62,12 +63,19 @@ fn find(
     if first.is_some_and(|(_, version)| cx.api_version < *version) || asked.timestamp < -6 {
         return Err(ErrorCode::UnsupportedVersion);
     }
-    partition.lead(asked.current_leader_epoch)?;
+    let leadership = partition.lead(asked.current_leader_epoch)?;
     let what = ListOffset::from_timestamp(asked.timestamp);
-    partition
+    let mut found = partition
         .log
         .list_offset(what, limit)
-        .map_err(|e| read_error(partition, e))
+        .map_err(|e| read_error(partition, e))?;
+    if let Some(found) = &mut found {
+        // The end is where the leader appends next; an empty log has no epoch of its own.
+        if asked.timestamp == LATEST || found.leader_epoch.is_none() {
+            found.leader_epoch = Some(leadership.leader_epoch);
+        }
+    }
+    Ok(found)
 }
 
 fn answer(
