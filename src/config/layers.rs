@@ -130,7 +130,7 @@ pub fn validate_dynamic(updates: &DynamicConfig, per_broker: bool) -> Result<(),
         return Ok(());
     }
     refuse(
-        "Cannot update these configs at default cluster level",
+        "Cannot update these configs at default cluster level, broker id must be specified",
         names(&|name| broker_key(name).is_some_and(|key| key.update_mode == UpdateMode::PerBroker)),
     )
 }
@@ -194,7 +194,8 @@ mod tests {
         );
         assert_eq!(
             check("listeners", "PLAINTEXT://:1", false),
-            "Cannot update these configs at default cluster level: [listeners]"
+            "Cannot update these configs at default cluster level, broker id must be specified: \
+             [listeners]"
         );
         assert_eq!(check("listeners", "PLAINTEXT://:1", true), "OK");
         assert_eq!(

@@ -180,13 +180,8 @@ impl Controller {
         let name = resource.name.as_str();
         if resource.kind == ConfigResourceType::BROKER {
             self.check_broker_name(name)?;
-            return validate_dynamic(configs, !name.is_empty()).map_err(|error| {
-                let message = format!(
-                    "Invalid config value for resource ConfigResource(type=BROKER, \
-                     name='{name}'): {error}"
-                );
-                ApiError::new(ErrorCode::InvalidRequest, message)
-            });
+            return validate_dynamic(configs, !name.is_empty())
+                .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()));
         }
         if name.is_empty() {
             let message = "Default topic resources are not allowed.";
@@ -207,10 +202,8 @@ impl Controller {
         let problem = match name.parse::<i32>() {
             _ if name.is_empty() => return Ok(()),
             Ok(id) if id == node_id => return Ok(()),
-            Ok(_) => format!(
-                "Unexpected broker id, expected {node_id} or empty string, but received {name}"
-            ),
-            Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+            Ok(_) => format!("Unexpected broker id, expected {node_id}, but received {name}"),
+            Err(_) => format!("Node id must be an integer, but it is: {name}"),
         };
         Err(ApiError::new(ErrorCode::InvalidRequest, problem))
     }

@@ -10,6 +10,7 @@ use crate::config::describe::{
     ConfigEntry, describe_broker, describe_broker_defaults, describe_client_metrics,
     describe_group, describe_topic,
 };
+use crate::controller::validate_topic_name;
 use crate::metadata::image::{ConfigResource, ConfigResourceType};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -70,19 +71,23 @@ fn entries(
         ConfigResourceType::TOPIC if image.topics.get(name).is_some() => {
             Ok(layers(&|layers| describe_topic(layers, own)))
         }
-        ConfigResourceType::TOPIC => {
-            let error = super::unknown_name(name);
-            Err((error, error.message().to_owned()))
-        }
+        ConfigResourceType::TOPIC => Err(match validate_topic_name(name) {
+            // Kafka has no words for this one.
+            Ok(()) => (ErrorCode::UnknownTopicOrPartition, String::new()),
+            Err(error) => (error.code, error.text()),
+        }),
         ConfigResourceType::BROKER if name.is_empty() => Ok(describe_broker_defaults(own)),
         ConfigResourceType::BROKER if name == cx.broker.node_id.to_string() => {
             Ok(layers(&describe_broker))
         }
         ConfigResourceType::BROKER => {
             let node_id = cx.broker.node_id;
-            let message = format!(
-                "Unexpected broker id, expected {node_id} or empty string, but received {name}"
-            );
+            let message = match name.parse::<i32>() {
+                Ok(_) => format!(
+                    "Unexpected broker id, expected {node_id} or empty string, but received {name}"
+                ),
+                Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+            };
             Err((ErrorCode::InvalidRequest, message))
         }
         ConfigResourceType::GROUP => Ok(layers(&|layers| describe_group(layers, own))),
