@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::broker::context::RequestContext;
 use crate::metadata::image::{PartitionImage, TopicImage};
+use crate::protocol::ErrorCode;
 use crate::protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
@@ -27,12 +28,13 @@ pub async fn handle(
     };
     let mut first_partition = 0;
     if let Some(cursor) = request.cursor {
+        let is_asked = all || names.contains(&cursor.topic_name);
+        if !is_asked || cursor.partition_index < 0 {
+            return invalid(names);
+        }
         names = names.split_off(&cursor.topic_name);
         if names.contains(&cursor.topic_name) {
-            first_partition = cursor.partition_index.max(0);
-        } else if !all {
-            // The topic at the cursor may have been deleted in between: the client learns it.
-            names.insert(cursor.topic_name);
+            first_partition = cursor.partition_index;
         }
     }
     let most = cx.broker.settings.fetch.max_request_partitions;
@@ -71,6 +73,19 @@ pub async fn handle(
         }
     }
     response
+}
+
+/// The answer to a cursor that points nowhere.
+fn invalid(names: BTreeSet<String>) -> DescribeTopicPartitionsResponse {
+    let topic = |name| DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(name),
+        ..Default::default()
+    };
+    DescribeTopicPartitionsResponse {
+        topics: names.into_iter().map(topic).collect(),
+        ..Default::default()
+    }
 }
 
 fn describe(
