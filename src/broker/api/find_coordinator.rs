@@ -27,7 +27,9 @@ pub async fn handle(
     let mut response = FindCoordinatorResponse::default();
     if cx.api_version < FIRST_WITH_SEVERAL {
         let found = find(cx, request.key_type, &request.key).await;
-        response.error_message = found.error_message().map(str::to_owned);
+        // Kafka's words for no error: the error's name in these versions, and none later.
+        let message = found.error_message().unwrap_or("NONE");
+        response.error_message = Some(message.to_owned());
         response.error_code = found.error().code();
         (response.node_id, response.host, response.port) = found.address();
         return response;
@@ -36,7 +38,7 @@ pub async fn handle(
         let found = find(cx, request.key_type, &key).await;
         let (error_code, error_message) = (
             found.error().code(),
-            found.error_message().map(str::to_owned),
+            Some(found.error_message().unwrap_or_default().to_owned()),
         );
         let (node_id, host, port) = found.address();
         response.coordinators.push(Coordinator {
