@@ -105,7 +105,9 @@ async fn asked(
             None => absent(ErrorCode::UnknownTopicId, None, topic.topic_id),
         }
     };
-    topics.into_iter().map(answer).collect()
+    // A topic with neither name nor id is passed over, as in Kafka.
+    let says_which = |t: &MetadataRequestTopic| t.name.is_some() || t.topic_id != Uuid::ZERO;
+    topics.into_iter().filter(says_which).map(answer).collect()
 }
 
 fn absent(error: ErrorCode, name: Option<String>, topic_id: Uuid) -> MetadataResponseTopic {
