@@ -106,6 +106,9 @@ fn partition_data(
         }
         Err(error) => {
             data.error_code = error.code();
+            if read.partition.is_some() {
+                data.aborted_transactions = None;
+            }
             if matches!(
                 error,
                 ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
