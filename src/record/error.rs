@@ -7,7 +7,7 @@ use super::Compression;
 pub enum BatchError {
     #[error("record size {size} is less than the minimum record overhead ({min})")]
     SizeBelowMinimum { size: i64, min: usize },
-    #[error("invalid magic found in record: {0}")]
+    #[error("Invalid magic found in record: {0}")]
     InvalidMagic(i8),
     /// A message set of Kafka before 0.11: only [`super::legacy`] reads those.
     #[error("message format v{0} is not supported here: it was replaced in Kafka 0.11")]
