@@ -137,8 +137,10 @@ mod tests {
             });
         })));
         script(&outages);
-        let lines = seen.lock().clone();
-        lines
+        drop(outages);
+        Arc::into_inner(seen)
+            .map(Mutex::into_inner)
+            .unwrap_or_default()
     }
 
     #[test]

@@ -96,7 +96,6 @@ where
         request_api_version: version,
         correlation_id,
         client_id: Some(client_id.to_owned()),
-        ..Default::default()
     };
     let mut request = ApiVersionsRequest::default();
     if version >= 3 {

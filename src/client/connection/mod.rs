@@ -249,7 +249,6 @@ impl Connection {
             request_api_version: version,
             correlation_id,
             client_id: Some(self.shared.client_id.to_string()),
-            ..Default::default()
         };
         Ok(task::Outgoing {
             frame: frame::encode_request(&header, request, version)?,

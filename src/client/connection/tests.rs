@@ -57,7 +57,6 @@ fn versions(correlation_id: i32, version: i16, code: ErrorCode) -> Vec<u8> {
         api_key: key.code(),
         min_version: 0,
         max_version: if *key == ApiKey::ApiVersions { 3 } else { 99 },
-        ..Default::default()
     };
     let response = ApiVersionsResponse {
         error_code: code.code(),

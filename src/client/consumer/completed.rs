@@ -141,7 +141,7 @@ impl Completed {
     fn would_show(&self, producer: i64, transactional: bool, control: bool, last: i64) -> bool {
         let begins = |(first, id): &(i64, i64)| *first <= last && *id == producer;
         let aborted = self.aborting.contains(&producer) || self.aborted.iter().any(begins);
-        !control && !(self.read_committed && transactional && aborted)
+        !(control || self.read_committed && transactional && aborted)
     }
 
     /// Follows transactions and says whether the application sees the batch.

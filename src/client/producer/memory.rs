@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use crate::client::errors::{ClientError, Result};
 
-/// Buffers kept for reuse, at most.
-const SPARE_MAX: usize = 256;
+/// Waiters are woken when this part of the memory is free, not for every batch that ends: what
+/// is left keeps the connections busy meanwhile.
+const WAKE_PART: usize = 8;
 
 pub struct Memory {
     state: Mutex<State>,
@@ -18,6 +19,8 @@ pub struct Memory {
 struct State {
     free: usize,
     waiting: usize,
+    /// The most that one of those who wait needs.
+    wanted: usize,
     spare: Vec<BytesMut>,
 }
 
@@ -26,6 +29,7 @@ impl Memory {
         let state = State {
             free: total,
             waiting: 0,
+            wanted: 0,
             spare: Vec::new(),
         };
         Self {
@@ -39,14 +43,27 @@ impl Memory {
         self.total
     }
 
-    /// Takes `bytes` if they are free; nobody overtakes those who wait, except the waiters.
+    /// Takes `bytes` if they are free; nobody overtakes those who wait.
     pub fn try_take(&self, bytes: usize) -> Option<BytesMut> {
         let mut state = self.state.lock();
-        if state.free < bytes {
+        if !self.grants(&state, bytes) {
             return None;
         }
         state.free -= bytes;
         Some(state.spare.pop().unwrap_or_default())
+    }
+
+    fn grants(&self, state: &State, bytes: usize) -> bool {
+        let needed = match state.waiting {
+            0 => bytes,
+            _ => self.wakes_at(state).max(bytes),
+        };
+        state.free >= needed
+    }
+
+    /// How much must be free before waiters are woken.
+    fn wakes_at(&self, state: &State) -> usize {
+        (self.total / WAKE_PART).max(state.wanted).min(self.total)
     }
 
     /// Takes more for a batch that grows.
@@ -63,11 +80,11 @@ impl Memory {
     pub fn give(&self, bytes: usize, buffer: Option<BytesMut>) {
         let mut state = self.state.lock();
         state.free += bytes;
-        let room = state.spare.len() < SPARE_MAX;
-        state.spare.extend(buffer.filter(|_| room));
-        let waiting = state.waiting > 0;
+        // At most as many as there were batches at once, so bounded by the memory itself.
+        state.spare.extend(buffer);
+        let wake = state.waiting > 0 && state.free >= self.wakes_at(&state);
         drop(state);
-        if waiting {
+        if wake {
             self.freed.notify_waiters();
         }
     }
@@ -85,10 +102,11 @@ impl Memory {
         freed.as_mut().enable();
         let _waiting = {
             let mut state = self.state.lock();
-            if state.free >= bytes {
+            if self.grants(&state, bytes) {
                 return Ok(());
             }
             state.waiting += 1;
+            state.wanted = state.wanted.max(bytes);
             Waiting(self)
         };
         wake();
@@ -107,7 +125,11 @@ struct Waiting<'a>(&'a Memory);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.state.lock().waiting -= 1;
+        let mut state = self.0.state.lock();
+        state.waiting -= 1;
+        if state.waiting == 0 {
+            state.wanted = 0;
+        }
     }
 }
 

@@ -51,7 +51,6 @@ pub(super) fn produce(
         let data = PartitionProduceData {
             index: lane.partition.index,
             records: Some(Records::Bytes(batch.bytes.clone())),
-            ..Default::default()
         };
         let topic = *place.entry(lane.topic.name.as_ptr()).or_insert_with(|| {
             let mut topic = TopicProduceData::default();

@@ -50,12 +50,12 @@ pub struct SealedBatch {
     pub reserved: usize,
 }
 
+/// A batch, the size of its records before compression, and a buffer to use again.
+type Sealed = (SealedBatch, usize, Option<BytesMut>);
+
 impl SealedBatch {
     /// Encodes a batch; returns it with the size of its records before compression.
-    pub fn seal(
-        batch: OpenBatch,
-        meta: &BatchMeta,
-    ) -> Result<(Self, usize, Option<BytesMut>), (Box<Self>, ClientError)> {
+    pub fn seal(batch: OpenBatch, meta: &BatchMeta) -> Result<Sealed, (Box<Self>, ClientError)> {
         let OpenBatch {
             id,
             builder,

@@ -138,7 +138,7 @@ async fn configurations_are_described_and_altered() {
     };
     loop {
         let described = admin
-            .describe_configs(&[resource.clone()], how)
+            .describe_configs(std::slice::from_ref(&resource), how)
             .await
             .unwrap();
         let entries = described[0].1.as_ref().unwrap();

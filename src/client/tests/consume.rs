@@ -122,7 +122,7 @@ async fn no_position_and_no_reset_is_an_error() {
     let settings = [("auto.offset.reset", "none"), ("group.id", group.as_str())];
     let mut consumer = consumer(&properties, &settings);
     let partition = TopicPartition::new(topic.as_str(), 0);
-    consumer.assign(&[partition.clone()]).unwrap();
+    consumer.assign(std::slice::from_ref(&partition)).unwrap();
     let failure = loop {
         if let Err(failure) = consumer.poll(POLL).await {
             break failure;
@@ -186,13 +186,19 @@ async fn committed_offsets_are_where_the_next_member_starts() {
     second.close().await.unwrap();
 
     let third = consumer(&properties, &manual);
-    let committed = third.committed(&[partition.clone()]).await.unwrap();
+    let committed = third
+        .committed(std::slice::from_ref(&partition))
+        .await
+        .unwrap();
     assert_eq!(committed[&partition].offset, 100, "closing commits");
     third.close().await.unwrap();
 }
 
+/// What a listener was told, with the partitions.
+type Told = Vec<(&'static str, BTreeSet<i32>)>;
+
 /// Notes what it is told.
-struct Notes(Arc<Mutex<Vec<(&'static str, BTreeSet<i32>)>>>);
+struct Notes(Arc<Mutex<Told>>);
 
 impl Notes {
     fn note(&self, what: &'static str, partitions: &[TopicPartition]) {
@@ -326,7 +332,7 @@ async fn misuse_is_told() {
         idle.seek(&partition, 0),
         Err(ClientError::IllegalState(_))
     ));
-    idle.assign(&[partition.clone()]).unwrap();
+    idle.assign(std::slice::from_ref(&partition)).unwrap();
     assert!(matches!(
         idle.seek(&partition, -1),
         Err(ClientError::IllegalState(_))

@@ -78,7 +78,6 @@ impl Member {
             protocols.push(JoinGroupRequestProtocol {
                 name: kind.name().to_owned(),
                 metadata: encode_subscription(*kind, subscription, identity.generation, rack)?,
-                ..Default::default()
             });
         }
         let ms = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
@@ -179,7 +178,6 @@ impl Member {
                 .map(|(member_id, assignment)| SyncGroupRequestAssignment {
                     member_id,
                     assignment,
-                    ..Default::default()
                 })
                 .collect();
             if version >= 3 {
