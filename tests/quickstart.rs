@@ -22,15 +22,3 @@ fn the_quickstart_plays() {
         );
     }
 }
-
-#[test]
-fn links_are_tools_under_their_kafka_names() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut script = Command::new(support::root().join("scripts/link-tools.sh"));
-    script.arg(dir.path()).arg(support::kafkars());
-    let linked = support::run_command(script, b"");
-    assert_eq!(linked.code, Some(0), "{linked:?}");
-    let mut topics = Command::new(dir.path().join("kafka-topics.sh"));
-    topics.arg("--version");
-    assert_eq!(support::run_command(topics, b"").ok(), "4.3.1\n");
-}
