@@ -151,7 +151,6 @@ impl Node {
         let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
             name: (*name).to_owned(),
             value: Some((*value).to_owned()),
-            ..Default::default()
         };
         let topic = CreatableTopic {
             name: name.to_owned(),

@@ -98,7 +98,7 @@ impl Session {
         }
     }
 
-    fn to_end(&mut self, key: &PartitionKey) {
+    fn move_to_end(&mut self, key: &PartitionKey) {
         let Some(member) = self.members.get_mut(key) else {
             return;
         };
@@ -272,7 +272,7 @@ impl FetchSessions {
         // After an error everything is told again, as the client may have dropped what it knew.
         member.told = (!said.must_tell).then_some(said.told);
         if incremental && said.has_data {
-            session.to_end(key);
+            session.move_to_end(key);
         }
         changed || !incremental
     }
