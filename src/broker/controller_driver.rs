@@ -100,6 +100,16 @@ impl ControllerHandle {
         let _ = self.jobs.send(job).await;
     }
 
+    /// Has the logs made that could not be made before.
+    pub async fn host_missing(&self) {
+        let job: Job = Box::new(|driver| {
+            if let Some(broker) = &driver.broker {
+                super::publish::host_missing(broker, driver.voter.image(), now_ms());
+            }
+        });
+        let _ = self.jobs.send(job).await;
+    }
+
     /// Takes the lead of its partitions from the broker, and shuts it out, as the last change before it stops.
     pub async fn retire(&self, broker_id: i32) -> Result<(), ApiError> {
         self.decide(move |c, image| c.controlled_shutdown(image, broker_id))

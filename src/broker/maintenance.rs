@@ -19,6 +19,9 @@ const FLUSH_CHECK_MS: i64 = 5_000;
 /// How often the controller looks whether a metadata snapshot is due by time.
 const SNAPSHOT_CHECK_MS: i64 = 60_000;
 
+/// How often logs that could not be made are tried again.
+const HOSTING_RETRY: Duration = Duration::from_secs(1);
+
 type Work = fn(&Broker);
 
 /// Starts all periodic work; it ends when the broker stops.
@@ -81,6 +84,7 @@ pub fn start(broker: &Arc<Broker>, tasks: &TaskTracker) {
         tasks.spawn(every(broker.clone(), delay_ms, interval_ms, work));
     }
     tasks.spawn(snapshots(broker.clone()));
+    tasks.spawn(hosting(broker.clone()));
 }
 
 fn report<T>(what: &str, result: Result<T, impl Display>) {
@@ -105,6 +109,19 @@ async fn every(broker: Arc<Broker>, delay_ms: i64, interval_ms: i64, work: Work)
         let broker = broker.clone();
         if let Err(e) = tokio::task::spawn_blocking(move || work(&broker)).await {
             warn!("periodic work ended early: {e}");
+        }
+    }
+}
+
+async fn hosting(broker: Arc<Broker>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(HOSTING_RETRY) => {}
+            () = broker.stopping.cancelled() => return,
+        }
+        let missing = !broker.unhosted.lock().is_empty();
+        if missing {
+            broker.controller.host_missing().await;
         }
     }
 }

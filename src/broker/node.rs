@@ -1,5 +1,6 @@
 //! The broker itself: what its parts share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -36,6 +37,8 @@ pub struct Broker {
     /// The epoch of this registration.
     pub epoch: i64,
     pub topics: Topics,
+    /// Partitions that are this node's and whose logs could not be made, for want of room say.
+    pub unhosted: Mutex<BTreeSet<(Uuid, i32)>>,
     pub logs: LogManager,
     pub fetch_sessions: Mutex<FetchSessions>,
     pub producer_ids: ProducerIds,

@@ -81,7 +81,29 @@ pub fn host(
                 lead(broker, &hosted, topic, index);
             }
         }
-        Err(e) => error!("cannot create the log of {tp}: {e}"),
+        // Said once, and tried again by [`host_missing`].
+        Err(e) => {
+            if broker.unhosted.lock().insert((topic.id, index)) {
+                error!("cannot create the log of {tp}, to be tried again: {e}");
+            }
+        }
+    }
+}
+
+/// Tries again to host what could not be hosted.
+pub fn host_missing(broker: &Arc<Broker>, image: &MetadataImage, now_ms: i64) {
+    let mut configs = Configs::new(&broker.settings, image);
+    let unhosted = broker.unhosted.lock().clone();
+    for (id, index) in unhosted {
+        let topic = image.topics.get_by_id(id);
+        let known = topic.and_then(|topic| Some((topic, topic.partitions.get(&index)?)));
+        if let Some((topic, partition)) = known {
+            host(broker, &mut configs, topic, index, partition, now_ms);
+        }
+        let hosted = broker.topics.by_id(&id);
+        if known.is_none() || hosted.is_some_and(|topic| topic.partition(index).is_some()) {
+            broker.unhosted.lock().remove(&(id, index));
+        }
     }
 }
 

@@ -354,6 +354,7 @@ fn broker(
         node_id: config.node_id,
         epoch,
         topics: Default::default(),
+        unhosted: Default::default(),
         logs,
         fetch_sessions: parking_lot::Mutex::new(FetchSessions::new(slots)),
         producer_ids: Default::default(),

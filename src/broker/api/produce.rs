@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::broker::context::RequestContext;
 use crate::broker::errors::append_error;
-use crate::broker::partition::{Partition, Topic};
+use crate::broker::partition::Partition;
 use crate::log::AppendOrigin;
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::protocol::messages::produce_response::{
@@ -75,20 +75,27 @@ fn produce_topic(
     } else {
         cx.broker.topics.by_name(&topic.name)
     };
-    let missing = if by_id {
-        ErrorCode::UnknownTopicId
-    } else {
-        ErrorCode::UnknownTopicOrPartition
+    let missing = |index| match cx.broker.image().topics.get_by_id(topic.topic_id) {
+        None if by_id => ErrorCode::UnknownTopicId,
+        Some(known) if by_id => cx.broker.absent_partition(&known.name, index),
+        _ => cx.broker.absent_partition(&topic.name, index),
     };
     let produce = |data: PartitionProduceData| {
         let index = data.index;
-        produce_partition(cx, acks, hosted.as_deref(), missing, data)
+        if !(-1..=1).contains(&acks) {
+            return Failure::from(ErrorCode::InvalidRequiredAcks).response(index);
+        }
+        let partition = hosted.as_ref().and_then(|topic| topic.partition(index));
+        partition
+            .ok_or_else(|| missing(index).into())
+            .and_then(|partition| produce_partition(cx, acks, &partition, data))
             .unwrap_or_else(|failure| failure.response(index))
     };
+    let partition_responses = topic.partition_data.into_iter().map(produce).collect();
     TopicProduceResponse {
         name: topic.name,
         topic_id: topic.topic_id,
-        partition_responses: topic.partition_data.into_iter().map(produce).collect(),
+        partition_responses,
     }
 }
 
@@ -144,27 +151,17 @@ impl Failure {
 fn produce_partition(
     cx: &RequestContext<'_>,
     acks: i16,
-    topic: Option<&Topic>,
-    missing: ErrorCode,
+    partition: &Arc<Partition>,
     data: PartitionProduceData,
 ) -> Result<PartitionProduceResponse, Failure> {
-    if !(-1..=1).contains(&acks) {
-        return Err(ErrorCode::InvalidRequiredAcks.into());
-    }
-    let Some(topic) = topic else {
-        return Err(missing.into());
-    };
-    let Some(partition) = topic.partition(data.index) else {
-        return Err(cx.broker.absent_partition(&topic.name, data.index).into());
-    };
     let records = match data.records {
         Some(Records::Bytes(records)) => records,
         _ => Bytes::new(),
     };
-    check_batch(cx, &partition, &records)?;
+    check_batch(cx, partition, &records)?;
     let leadership = partition
         .lead(-1)
-        .map_err(|error| not_leader(cx, &partition, error))?;
+        .map_err(|error| not_leader(cx, partition, error))?;
     if acks == -1 && leadership.isr_len < partition.min_insync_replicas() {
         return Err(ErrorCode::NotEnoughReplicas.into());
     }
@@ -176,10 +173,10 @@ fn produce_partition(
             leadership.leader_epoch,
             cx.now_ms,
         )
-        .map_err(|e| append_error(&partition, e))?;
+        .map_err(|e| append_error(partition, e))?;
     partition
         .advance_high_watermark()
-        .map_err(|e| append_error(&partition, e.into()))?;
+        .map_err(|e| append_error(partition, e.into()))?;
     Ok(PartitionProduceResponse {
         index: data.index,
         base_offset: appended.first_offset,
