@@ -1,5 +1,5 @@
-//! kill -9 under load, again and again: every acknowledged record is there once and in order, and so are committed
-//! offsets.
+//! kill -9 under load, again and again, at times while it still starts: every acknowledged record is there once and in
+//! order, and so are committed offsets; topics that were created are there, and deleted ones are not.
 //!
 //! `KAFKARS_KILL_ROUNDS` sets how often; without it 20 times, fewer where the machine is slow.
 
@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -14,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use kafkars::client::producer::{BatchOutcome, Producer, ProducerConfig, Record};
 use kafkars::config::Properties;
+use kafkars::protocol::messages::DeleteTopicsRequest;
 use parking_lot::Mutex;
 use support::wire::Connection;
-use support::{Broker, Setup, free_port};
+use support::{Broker, Setup, free_port, kafkars};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -112,28 +114,95 @@ fn produce(
     })
 }
 
-/// Commits greater and greater offsets until the broker dies; the last that was acknowledged.
-fn commit(port: u16, from: i64) -> thread::JoinHandle<i64> {
+/// What was acknowledged besides records.
+#[derive(Default)]
+struct Changes {
+    offset: i64,
+    created: BTreeSet<String>,
+    deleted: BTreeSet<String>,
+    /// Asked for when the broker was killed: either may have happened.
+    unsure: BTreeSet<String>,
+}
+
+/// Commits greater and greater offsets, creates and deletes topics, until the broker dies.
+fn change(port: u16, mut changes: Changes) -> thread::JoinHandle<Changes> {
     thread::spawn(move || {
         let mut c = Connection::open(port);
         c.find_group(GROUP);
-        let mut acknowledged = from;
-        for offset in from + 1.. {
-            match c.try_commit(GROUP, TOPIC, 0, offset) {
-                Ok(0) => acknowledged = offset,
-                // Still loading, or making its topic.
-                Ok(14..=16) => thread::sleep(Duration::from_millis(5)),
-                Ok(error) => panic!("error {error}"),
-                Err(_) => return acknowledged,
-            }
-        }
-        acknowledged
+        while step(&mut c, &mut changes).is_ok() {}
+        changes
     })
 }
 
-fn committed(broker: &Broker) -> i64 {
-    let committed = Connection::open(broker.port).committed(GROUP);
-    committed.values().next().map_or(0, |(offset, ..)| *offset)
+fn step(c: &mut Connection, changes: &mut Changes) -> std::io::Result<()> {
+    match c.try_commit(GROUP, TOPIC, 0, changes.offset + 1)? {
+        0 => changes.offset += 1,
+        // Still loading, or making its topic.
+        14..=16 => thread::sleep(Duration::from_millis(5)),
+        error => panic!("error {error}"),
+    }
+    if changes.offset % 25 == 0 {
+        let name = format!("made-{}", changes.offset);
+        changes.unsure.insert(name.clone());
+        let error = c.try_create_topic(&name, 1, &[])?;
+        assert!([0, 36].contains(&error), "error {error}");
+        changes.unsure.remove(&name);
+        changes.created.insert(name);
+    }
+    if changes.offset % 50 == 0
+        && let Some(name) = changes.created.pop_first()
+    {
+        changes.unsure.insert(name.clone());
+        let request = DeleteTopicsRequest {
+            topic_names: vec![name.clone()],
+            timeout_ms: 30_000,
+            ..Default::default()
+        };
+        let response = c.try_ask(&request, 5)?;
+        assert_eq!(response.responses[0].error_code, 0, "{name}");
+        changes.unsure.remove(&name);
+        changes.deleted.insert(name);
+    }
+    Ok(())
+}
+
+/// What was acknowledged before the kill is so after it.
+fn assert_kept(broker: &Broker, changes: &mut Changes) {
+    let mut c = Connection::open(broker.port);
+    let committed = c.committed(GROUP);
+    let offset = committed.values().next().map_or(0, |(offset, ..)| *offset);
+    let acknowledged = changes.offset;
+    // One more may have been written than was answered.
+    assert!(
+        offset == acknowledged || offset == acknowledged + 1,
+        "offset {offset} after {acknowledged} was acknowledged"
+    );
+    changes.offset = offset;
+    let topics = c.topics();
+    let lost: Vec<_> = changes.created.difference(&topics).collect();
+    assert!(lost.is_empty(), "created and gone: {lost:?}");
+    let risen: Vec<_> = changes.deleted.intersection(&topics).collect();
+    assert!(risen.is_empty(), "deleted and back: {risen:?}");
+    for name in std::mem::take(&mut changes.unsure) {
+        match topics.contains(&name) {
+            true => changes.created.insert(name),
+            false => changes.deleted.insert(name),
+        };
+    }
+}
+
+/// Kills it while it starts, at a random moment.
+fn kill_while_starting(dir: &Path) {
+    let mut starting = Command::new(kafkars())
+        .arg("server-start")
+        .arg(dir.join("server.properties"))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    thread::sleep(Duration::from_millis(fastrand::u64(0..60)));
+    starting.kill().unwrap();
+    starting.wait().unwrap();
 }
 
 /// Each record once, the numbers of a producer in order, and everything that was acknowledged where it was said to be.
@@ -202,24 +271,22 @@ fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
         .collect();
     let began = Instant::now();
     let mut done = 0;
-    let mut offset = 0;
+    let mut changes = Changes::default();
     while done < rounds && (asked.is_some() || done < 3 || began.elapsed() < ENOUGH) {
         let before = told.lock().count();
-        let committer = commit(ports.0, offset);
+        let changing = change(ports.0, changes);
         support::until("records are acknowledged", || {
             (told.lock().count() > before).then_some(())
         });
         thread::sleep(Duration::from_millis(fastrand::u64(0..400)));
         broker.kill();
-        let acknowledged = committer.join().unwrap();
+        changes = changing.join().unwrap();
         drop(broker);
+        if done % 3 == 0 {
+            kill_while_starting(dir.path());
+        }
         broker = start(dir.path(), ports);
-        offset = committed(&broker);
-        // One more may have been written than was answered.
-        assert!(
-            offset == acknowledged || offset == acknowledged + 1,
-            "offset {offset} after {acknowledged} was acknowledged"
-        );
+        assert_kept(&broker, &mut changes);
         done += 1;
     }
     ending.store(true, Ordering::Relaxed);
@@ -235,7 +302,11 @@ fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
     drop(broker);
     assert_complete(&start(dir.path(), ports), &told);
     eprintln!(
-        "{done} kills in {:?}, {appended} records acknowledged, {offset} offsets committed",
-        began.elapsed()
+        "{done} kills in {:?}, {appended} records acknowledged, {} offsets committed, \
+         {} topics created and {} deleted",
+        began.elapsed(),
+        changes.offset,
+        changes.created.len() + changes.deleted.len(),
+        changes.deleted.len()
     );
 }

@@ -4,8 +4,9 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,6 +45,12 @@ impl SmallDisk {
         let free = stat.f_bavail * stat.f_frsize;
         let size = usize::try_from(free.saturating_sub(bytes_left)).unwrap();
         fs::write(self.ballast(), vec![1; size]).unwrap();
+    }
+
+    /// Leaves no room at all.
+    fn fill_up(&self) {
+        let mut file = File::options().append(true).open(self.ballast()).unwrap();
+        while file.write_all(&[1; 512]).is_ok() {}
     }
 
     fn make_room(&self) {
@@ -141,13 +148,39 @@ fn a_full_disk_refuses_and_recovers() {
     assert_eq!(kept.write(&broker, 20, 100_000).0, STORAGE_ERROR);
     kept.check(&broker);
 
+    // Topics need room too; what is refused is not half there.
+    disk.fill_up();
+    let mut c = Connection::open(broker.port);
+    let mut refused = 0;
+    let mut created = BTreeSet::new();
+    for number in 0..200 {
+        let name = format!("during-{number}");
+        match c.try_create_topic(&name, 1, &[]).unwrap() {
+            0 => drop(created.insert(name)),
+            _ => refused += 1,
+        }
+    }
+    assert!(refused > 0, "200 topics fitted on a full disk");
+    let during = |c: &mut Connection| -> BTreeSet<String> {
+        let topics = c.topics().into_iter();
+        topics.filter(|name| name.starts_with("during-")).collect()
+    };
+    assert_eq!(during(&mut c), created);
+
     disk.make_room();
     support::until("producing works again", || {
         (kept.write(&broker, 1, 10_000) == (0, 0)).then_some(())
     });
     assert_eq!(kept.write(&broker, 300, 10_000), (0, 0));
     kept.check(&broker);
-    Connection::open(broker.port).create_topic("after", 1, &[]);
+    c.create_topic("after", 1, &[]);
+    assert_eq!(c.produce("after", 0, batch(&[b"v"])), (0, 0));
+    for name in &created {
+        support::until("its log is made", || {
+            let (error, _) = c.produce(name, 0, batch(&[b"v"]));
+            (error != STORAGE_ERROR).then(|| assert_eq!(error, 0, "{name}"))
+        });
+    }
 
     // Full again, and down with it, in order and not.
     disk.fill(1 << 20);
@@ -156,6 +189,7 @@ fn a_full_disk_refuses_and_recovers() {
     disk.make_room();
     let mut broker = start(dir.path());
     kept.check(&broker);
+    assert_eq!(during(&mut Connection::open(broker.port)), created);
     disk.fill(1 << 20);
     assert_eq!(kept.write(&broker, 2000, 10_000).0, STORAGE_ERROR);
     broker.kill();

@@ -352,12 +352,11 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.kill();
+        let log = self.log();
         if thread::panicking() {
-            eprintln!(
-                "--- log of the broker on port {}\n{}",
-                self.port,
-                self.log()
-            );
+            eprintln!("--- log of the broker on port {}\n{log}", self.port);
+        } else {
+            assert!(!log.contains("panicked at"), "the broker panicked:\n{log}");
         }
     }
 }

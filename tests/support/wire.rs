@@ -73,6 +73,17 @@ impl Connection {
     }
 
     pub fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        let error = self.try_create_topic(name, partitions, configs).unwrap();
+        assert_eq!(error, 0, "{name}");
+    }
+
+    /// As [`Connection::create_topic`]; the error code.
+    pub fn try_create_topic(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> std::io::Result<i16> {
         let config = |(name, value): &(&str, &str)| create_topics_request::CreatableTopicConfig {
             name: (*name).to_owned(),
             value: Some((*value).to_owned()),
@@ -88,8 +99,17 @@ impl Connection {
             timeout_ms: 30_000,
             ..Default::default()
         };
-        let response = self.ask(&request, 7);
-        assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+        Ok(self.try_ask(&request, 7)?.topics[0].error_code)
+    }
+
+    /// The names of all topics.
+    pub fn topics(&mut self) -> BTreeSet<String> {
+        let all = MetadataRequest {
+            topics: None,
+            ..Default::default()
+        };
+        let topics = self.ask(&all, 12).topics.into_iter();
+        topics.filter_map(|topic| topic.name).collect()
     }
 
     /// Error code and base offset of a batch that is produced with acks=all.
