@@ -46,7 +46,7 @@ fn usage(invocation: &Invocation) -> Exit {
 }
 
 fn start(worker: &str, connectors: &[String]) -> anyhow::Result<Exit> {
-    let config = WorkerConfig::standalone(&Properties::load(worker)?)?;
+    let config = WorkerConfig::standalone(&load_properties(worker)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -77,10 +77,15 @@ fn start(worker: &str, connectors: &[String]) -> anyhow::Result<Exit> {
     exit
 }
 
+/// The error's own text names its cause already.
+fn load_properties(path: impl AsRef<Path>) -> anyhow::Result<Properties> {
+    Properties::load(path).map_err(|error| anyhow::Error::msg(error.to_string()))
+}
+
 /// A connector's file: properties, or JSON of one of the three shapes that Kafka takes.
 fn load(path: &Path) -> anyhow::Result<Properties> {
     if path.extension().is_none_or(|extension| extension != "json") {
-        return Ok(Properties::load(path)?);
+        return load_properties(path);
     }
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;

@@ -2,5 +2,5 @@
 mod standalone;
 mod status;
 
-pub use standalone::StandaloneHerder;
+pub use standalone::{ConnectorInfo, StandaloneHerder};
 pub use status::{ConnectorStatus, State, TaskStatus};

@@ -3,14 +3,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
 
 use super::RestState;
 use super::answer::{error, found};
 use crate::config::Properties;
+use crate::connect::herder::ConnectorInfo;
 
 #[derive(Serialize)]
 struct TaskId {
@@ -40,24 +42,51 @@ fn map(properties: &Properties) -> BTreeMap<String, String> {
         .collect()
 }
 
-pub async fn list(State(state): State<Arc<RestState>>) -> Response {
-    Json(state.herder.connectors()).into_response()
+/// The names, or with `?expand=status` and `?expand=info` what there is to say of each.
+pub async fn list(State(state): State<Arc<RestState>>, RawQuery(query): RawQuery) -> Response {
+    let names = state.herder.connectors();
+    let query = query.unwrap_or_default();
+    let wanted: Vec<&str> = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("expand="))
+        .collect();
+    if wanted.is_empty() {
+        return Json(names).into_response();
+    }
+    let mut all = serde_json::Map::new();
+    for name in names {
+        let mut one = serde_json::Map::new();
+        for part in &wanted {
+            let shown = match *part {
+                "status" => state.herder.status(&name).map(|status| json!(status)),
+                "info" => state.herder.info(&name).map(|info| json!(view(info))),
+                // As Kafka does.
+                _ => continue,
+            };
+            if let Ok(shown) = shown {
+                one.insert((*part).to_owned(), shown);
+            }
+        }
+        all.insert(name, one.into());
+    }
+    Json(all).into_response()
+}
+
+fn view(info: ConnectorInfo) -> ConnectorView {
+    let task = |task| TaskId {
+        connector: info.name.clone(),
+        task,
+    };
+    ConnectorView {
+        config: map(&info.config),
+        tasks: (0..info.tasks).map(task).collect(),
+        kind: info.plugin.kind(),
+        name: info.name,
+    }
 }
 
 pub async fn info(State(state): State<Arc<RestState>>, Path(name): Path<String>) -> Response {
-    found(state.herder.info(&name).map(|info| {
-        ConnectorView {
-            config: map(&info.config),
-            tasks: (0..info.tasks)
-                .map(|task| TaskId {
-                    connector: info.name.clone(),
-                    task,
-                })
-                .collect(),
-            kind: info.plugin.kind(),
-            name: info.name,
-        }
-    }))
+    found(state.herder.info(&name).map(view))
 }
 
 pub async fn config(State(state): State<Arc<RestState>>, Path(name): Path<String>) -> Response {

@@ -90,6 +90,10 @@ async fn answers_are_kafkas() {
         )
     );
     worker.check("GET /connectors/c/status", 200, status).await;
+    let expanded = format!(r#"{{"c":{{"status":{status},"info":{info}}}}}"#);
+    worker
+        .check("GET /connectors?expand=status&expand=info", 200, &expanded)
+        .await;
     let task = r#"{"id":0,"state":"RUNNING","worker_id":"127.0.0.1:8083","version":"4.3.1"}"#;
     worker
         .check("GET /connectors/c/tasks/0/status", 200, task)
