@@ -333,18 +333,20 @@ impl Log {
     }
 
     fn append_error(&self, error: InvalidBatch) -> AppendError {
-        let message = error.to_string();
         let is_timestamp = error.is_timestamp();
+        // Kafka's words end with the topic partition, of which a batch knows nothing.
+        let keyless = RejectReason::NoKey.to_string();
+        let describe = |text: String| {
+            let with_place = format!("{keyless} in topic partition {}", self.tp);
+            text.replace(&keyless, &with_place)
+        };
+        let message = describe(error.to_string());
         match error {
             InvalidBatch::Batch(e) => batch_error(e),
             InvalidBatch::Rejected { records, .. } => {
-                let describe = |reason: RejectReason| match reason {
-                    RejectReason::NoKey => format!("{reason} in topic partition {}.", self.tp),
-                    other => other.to_string(),
-                };
                 let records = records
                     .iter()
-                    .map(|r| (r.index, describe(r.reason)))
+                    .map(|r| (r.index, describe(r.reason.to_string())))
                     .collect();
                 if is_timestamp {
                     AppendError::InvalidTimestamp { message, records }

@@ -118,7 +118,7 @@ pub enum RejectReason {
     LogAppendTime,
 }
 
-/// Kafka's words; where it names the topic partition, the caller appends ` in topic partition …`.
+/// Kafka's words; after [`RejectReason::NoKey`] the caller adds ` in topic partition …`.
 impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
