@@ -27,6 +27,9 @@ pub fn append_error(partition: &Partition, refused: AppendError) -> Failure {
             failure.message = Some(message);
             failure.log_start_offset = partition.log.log_start_offset();
         }
+        AppendError::OutOfOrderSequence(_) | AppendError::InvalidProducerEpoch(_) => {
+            failure.log_start_offset = partition.log.log_start_offset();
+        }
         _ => {}
     }
     failure
