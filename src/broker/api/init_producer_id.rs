@@ -32,6 +32,11 @@ pub async fn handle(
         );
         return refused(ErrorCode::InvalidRequest);
     }
+    let has = (request.producer_id != -1, request.producer_epoch != -1);
+    if has.0 != has.1 {
+        // Both or neither.
+        return refused(ErrorCode::InvalidRequest);
+    }
     match cx.broker.producer_ids.next(cx.broker).await {
         Ok(producer_id) => InitProducerIdResponse {
             producer_id,
