@@ -83,6 +83,23 @@ impl Partition {
         Ok(leadership)
     }
 
+    /// Where a leader epoch, or the largest known one below it, ends. `None`: the epoch is yet to come.
+    ///
+    /// The log learns of an epoch with its first batch; until then the leader's own epoch starts, and those before it
+    /// end, at the end of the log.
+    pub fn end_offset_for_epoch(&self, epoch: i32) -> Result<Option<(i32, i64)>, LogError> {
+        let current = self.leadership().leader_epoch;
+        let end = self.log.log_end_offset();
+        if let Some(found) = self.log.end_offset_for_epoch(epoch)? {
+            return Ok(Some(found));
+        }
+        Ok(match epoch {
+            _ if epoch < 0 || epoch > current => None,
+            _ if epoch == current => Some((epoch, end)),
+            _ => Some((self.log.latest_epoch()?.unwrap_or(epoch), end)),
+        })
+    }
+
     /// After an append: the high watermark is the smallest log end of the ISR, which is this replica alone.
     pub fn advance_high_watermark(&self) -> Result<(), LogError> {
         self.log.commit_all()?;

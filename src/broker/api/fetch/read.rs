@@ -129,12 +129,10 @@ fn read_one(
         return Err(ErrorCode::NotLeaderOrFollower);
     }
     if wanted.last_fetched_epoch >= 0 {
-        let end = partition
-            .log
-            .end_offset_for_epoch(wanted.last_fetched_epoch);
-        let (epoch, end_offset) = end
+        let (epoch, end_offset) = partition
+            .end_offset_for_epoch(wanted.last_fetched_epoch)
             .map_err(|e| read_error(partition, e.into()))?
-            .unwrap_or((-1, -1));
+            .ok_or(ErrorCode::OffsetOutOfRange)?;
         if epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset {
             return Ok(Found::Diverges { epoch, end_offset });
         }
