@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use kafkars::record::{self, Compression};
-use support::{Broker, root, run_command, skip, until, wait};
+use support::{Broker, Setup, root, run_command, skip, until, wait};
 
 const PARTITIONS: usize = 6;
 const RECORDS: usize = 60;
@@ -66,7 +66,8 @@ fn franz_go() {
 
 /// The whole scenario.
 fn play(library: &Library) {
-    let broker = Broker::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut broker = Setup::at(dir.path()).start();
     let create = [
         "topics",
         "--create",
@@ -103,6 +104,9 @@ fn play(library: &Library) {
         member.leave();
     }
 
+    // What was committed outlives the broker, too.
+    broker.stop();
+    let broker = Setup::at(dir.path()).start();
     let resumed = library.produce(&broker, &codecs, "third");
     let mut again = vec![library.join(&broker)];
     received(&mut again, &resumed);
