@@ -4,63 +4,13 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use bytes::Bytes;
-use kafkars::protocol::header::RequestHeader;
 use kafkars::protocol::messages::*;
-use kafkars::protocol::{ApiKey, Records, Request, Uuid, frame};
+use kafkars::protocol::{ApiKey, Records, Uuid};
 use kafkars::record::{BatchBuilder, BatchMeta};
 use support::Broker;
-
-struct Connection(TcpStream);
-
-impl Connection {
-    fn open(port: u16) -> Connection {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        Connection(stream)
-    }
-
-    /// Sends a request in one version and reads the answer in the same.
-    fn ask<R: Request>(&mut self, request: &R, version: i16) -> R::Response {
-        let header = RequestHeader {
-            correlation_id: 7,
-            client_id: Some("every-version".to_owned()),
-            ..Default::default()
-        };
-        let shown = format!("{} version {version}", R::KEY.name());
-        let encoded = frame::encode_request(&header, request, version)
-            .unwrap_or_else(|e| panic!("{shown}: {e}"));
-        self.0.write_all(&encoded.to_bytes().unwrap()).unwrap();
-        let mut length = [0; 4];
-        self.0
-            .read_exact(&mut length)
-            .unwrap_or_else(|e| panic!("{shown}: {e}"));
-        let mut body = vec![0; u32::from_be_bytes(length) as usize];
-        self.0.read_exact(&mut body).unwrap();
-        let (correlation_id, response) =
-            frame::decode_response::<R::Response>(Bytes::from(body), version)
-                .unwrap_or_else(|e| panic!("{shown}: {e}"));
-        assert_eq!(correlation_id, 7, "{shown}");
-        response
-    }
-
-    /// Asks in all versions from the first implemented one; `make` adapts the request to each.
-    fn ask_all<R: Request>(
-        &mut self,
-        mut make: impl FnMut(i16) -> R,
-        mut check: impl FnMut(i16, R::Response),
-    ) {
-        let offered = R::KEY.broker_versions().unwrap();
-        for version in (*offered.start()).max(R::MIN_VERSION)..=*offered.end() {
-            let response = self.ask(&make(version), version);
-            check(version, response);
-        }
-    }
-}
+use support::wire::Connection;
 
 fn batch() -> Records {
     let mut builder = BatchBuilder::new();

@@ -13,8 +13,8 @@ use kafkars::record::control::ControlType;
 use kafkars::record::{self, BatchBuilder, BatchMeta, TimestampType};
 
 /// The last versions that name topics instead of their ids.
-const FETCH_BY_NAME: i16 = 12;
-const PRODUCE_BY_NAME: i16 = 12;
+pub const FETCH_BY_NAME: i16 = 12;
+pub const PRODUCE_BY_NAME: i16 = 12;
 const COMMIT_BY_NAME: i16 = 9;
 
 /// A connection on which requests go out one by one.
@@ -50,6 +50,19 @@ impl Connection {
                 .unwrap_or_else(|e| panic!("{shown}: {e}"));
         assert_eq!(correlation_id, 7, "{shown}");
         Ok(response)
+    }
+
+    /// Asks in all versions from the first implemented one; `make` adapts the request to each.
+    pub fn ask_all<R: Request>(
+        &mut self,
+        mut make: impl FnMut(i16) -> R,
+        mut check: impl FnMut(i16, R::Response),
+    ) {
+        let offered = R::KEY.broker_versions().unwrap();
+        for version in (*offered.start()).max(R::MIN_VERSION)..=*offered.end() {
+            let response = self.ask(&make(version), version);
+            check(version, response);
+        }
     }
 
     /// The next frame without its length; none once the peer has closed the connection.
@@ -209,25 +222,7 @@ impl Connection {
         offset: i64,
         committed: bool,
     ) -> fetch_response::PartitionData {
-        let request = FetchRequest {
-            max_wait_ms: 500,
-            min_bytes: 1,
-            max_bytes: 50 << 20,
-            isolation_level: i8::from(committed),
-            session_epoch: -1,
-            topics: vec![fetch_request::FetchTopic {
-                topic: topic.into(),
-                partitions: vec![fetch_request::FetchPartition {
-                    partition,
-                    current_leader_epoch: -1,
-                    fetch_offset: offset,
-                    partition_max_bytes: 4 << 20,
-                    ..Default::default()
-                }],
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
+        let request = fetch_request(topic, partition, offset, committed);
         let mut response = self.ask(&request, FETCH_BY_NAME);
         response.responses.remove(0).partitions.remove(0)
     }
@@ -330,6 +325,29 @@ pub fn encode<R: Request>(request: &R, version: i16) -> Bytes {
         .unwrap()
         .to_bytes()
         .unwrap()
+}
+
+/// Asks for what a partition has from `offset` on, some megabytes at once.
+pub fn fetch_request(topic: &str, partition: i32, offset: i64, committed: bool) -> FetchRequest {
+    FetchRequest {
+        max_wait_ms: 500,
+        min_bytes: 1,
+        max_bytes: 50 << 20,
+        isolation_level: i8::from(committed),
+        session_epoch: -1,
+        topics: vec![fetch_request::FetchTopic {
+            topic: topic.into(),
+            partitions: vec![fetch_request::FetchPartition {
+                partition,
+                current_leader_epoch: -1,
+                fetch_offset: offset,
+                partition_max_bytes: 4 << 20,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
 }
 
 pub fn produce_request(topic: &str, partition: i32, batch: Bytes) -> ProduceRequest {
