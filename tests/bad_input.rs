@@ -16,12 +16,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kafkars::record::{BatchMeta, Compression, codec};
 use serde_json::Value;
-use support::wire::{Connection, batch, batch_with, encode, produce_request};
+use support::wire::{
+    Connection, FETCH_BY_NAME, PRODUCE_BY_NAME, batch, batch_with, encode, fetch_request,
+    produce_request,
+};
 use support::{Broker, Setup, answers, resident, root, until};
 
 const MEGABYTE: u64 = 1 << 20;
 const TOPIC: &str = "t";
-const PRODUCE_VERSION: i16 = 12;
 
 /// A client that behaves, all the while, and the broker's memory at its worst.
 struct Watch {
@@ -123,35 +125,36 @@ fn frame(body: &[u8]) -> Vec<u8> {
 fn what_is_no_request_is_cut_off() {
     let broker = start();
     let watch = Watch::over(&broker);
-    let port = broker.port;
-    for length in [-1, i32::MIN, i32::MAX, 100 * 1024 * 1024 + 1] {
-        let mut bytes = length.to_be_bytes().to_vec();
-        bytes.extend([0; 100]);
-        assert!(is_cut_off(port, &bytes), "length {length}");
-    }
-    assert!(is_cut_off(
-        port,
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    ));
-    assert!(is_cut_off(
-        port,
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-    ));
-    assert!(is_cut_off(port, &frame(b"")));
-    assert!(is_cut_off(port, &frame(&[0xff; 40])));
-    // An API that nobody knows, one that is not offered, versions that are not.
-    for (key, version) in [(999, 0), (-1, 0), (4, 0), (0, 99), (3, -1), (i16::MIN, 7)] {
-        let mut body: Vec<u8> = Vec::new();
-        body.extend(i16::to_be_bytes(key));
-        body.extend(i16::to_be_bytes(version));
-        body.extend([0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0]);
-        assert!(is_cut_off(port, &frame(&body)), "{key} version {version}");
-    }
-    // Counts that no frame of this size can hold.
-    for count in [i32::MAX, 1 << 24, -2] {
-        let mut body = vec![0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff];
-        body.extend(count.to_be_bytes());
-        assert!(is_cut_off(port, &frame(&body)), "{count} topics");
+    for port in [broker.port, broker.controller_port] {
+        for length in [-1, i32::MIN, i32::MAX, 100 * 1024 * 1024 + 1] {
+            let mut bytes = length.to_be_bytes().to_vec();
+            bytes.extend([0; 100]);
+            assert!(is_cut_off(port, &bytes), "length {length}");
+        }
+        assert!(is_cut_off(
+            port,
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ));
+        assert!(is_cut_off(
+            port,
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+        ));
+        assert!(is_cut_off(port, &frame(b"")));
+        assert!(is_cut_off(port, &frame(&[0xff; 40])));
+        // An API that nobody knows, one that is not offered, versions that are not.
+        for (key, version) in [(999, 0), (-1, 0), (4, 0), (0, 99), (3, -1), (i16::MIN, 7)] {
+            let mut body: Vec<u8> = Vec::new();
+            body.extend(i16::to_be_bytes(key));
+            body.extend(i16::to_be_bytes(version));
+            body.extend([0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0]);
+            assert!(is_cut_off(port, &frame(&body)), "{key} version {version}");
+        }
+        // Counts that no frame of this size can hold.
+        for count in [i32::MAX, 1 << 24, -2] {
+            let mut body = vec![0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff];
+            body.extend(count.to_be_bytes());
+            assert!(is_cut_off(port, &frame(&body)), "{count} topics");
+        }
     }
     watch.end(16);
 }
@@ -160,7 +163,7 @@ fn what_is_no_request_is_cut_off() {
 fn a_frame_that_ends_early_harms_nobody() {
     let broker = start();
     let watch = Watch::over(&broker);
-    let whole = encode(&produce_request(TOPIC, 0, batch(&[b"v"])), PRODUCE_VERSION);
+    let whole = encode(&produce_request(TOPIC, 0, batch(&[b"v"])), PRODUCE_BY_NAME);
     for length in 0..whole.len() {
         let mut stream = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
         stream.write_all(&whole[..length]).unwrap();
@@ -318,6 +321,33 @@ fn decompression_bombs_take_no_memory() {
     }
 }
 
+#[test]
+fn peers_that_never_read_take_no_memory() {
+    let mut broker = start();
+    let mut c = Connection::open(broker.port);
+    for _ in 0..20 {
+        assert_eq!(c.produce(TOPIC, 0, batch(&[&[b'v'; 900_000]])).0, 0);
+    }
+    let watch = Watch::over(&broker);
+    let fetch = encode(&fetch_request(TOPIC, 0, 0, false), FETCH_BY_NAME);
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
+        // As many as the socket takes: some 400 MB of answers each.
+        stream.write_all(&fetch.repeat(100)).unwrap();
+        connections.push(stream);
+    }
+    thread::sleep(Duration::from_millis(500));
+    watch.end(48);
+    let began = Instant::now();
+    assert!(broker.stop().success());
+    let took = began.elapsed();
+    assert!(
+        took < Duration::from_secs(5),
+        "the stop waited for them: {took:?}"
+    );
+}
+
 /// A thousand and some connections need more than the usual thousand open files.
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -335,7 +365,7 @@ fn announced_frames_take_no_memory() {
     let broker = start();
     let watch = Watch::over(&broker);
     let mut announced = (100 * 1024 * 1024_u32).to_be_bytes().to_vec();
-    announced.extend(&encode(&produce_request(TOPIC, 0, batch(&[b"v"])), PRODUCE_VERSION)[4..]);
+    announced.extend(&encode(&produce_request(TOPIC, 0, batch(&[b"v"])), PRODUCE_BY_NAME)[4..]);
     let mut connections: Vec<TcpStream> = Vec::new();
     for _ in 0..1000 {
         let mut stream = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
@@ -358,7 +388,7 @@ fn idle_connections_cost_little() {
     raise_open_files();
     let broker = start();
     let before = broker.resident();
-    let whole = encode(&produce_request(TOPIC, 0, batch(&[b"v"])), PRODUCE_VERSION);
+    let whole = encode(&produce_request(TOPIC, 0, batch(&[b"v"])), PRODUCE_BY_NAME);
     let mut connections: Vec<Connection> = Vec::new();
     for _ in 0..1000 {
         let mut c = Connection::open(broker.port);

@@ -339,6 +339,7 @@ fn run_genuine(fixture: &Fixture, name: &str) {
     assert_group_offsets(&broker, expected, &["Classic", "Consumer", "Streams"]);
     let mut c = Connection::open(broker.port);
     assert_groups(&mut c, expected);
+    assert_share_offsets(&mut c, expected);
     assert_transactions(&mut c, expected);
     assert_security(&mut c, expected);
     assert_quotas(&mut c, expected);
@@ -365,6 +366,45 @@ fn assert_groups(c: &mut Connection, expected: &Value) {
         )
     });
     assert_eq!(seen, told.collect());
+}
+
+/// Where share groups begin: `SharePartitionOffsetInfo{startOffset=0, …}` by partition, or null.
+fn assert_share_offsets(c: &mut Connection, expected: &Value) {
+    for (name, group) in object(&expected["groups"]) {
+        if group["type"] != "Share" {
+            continue;
+        }
+        let request = DescribeShareGroupOffsetsRequest {
+            groups: vec![
+                describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup {
+                    group_id: name.clone(),
+                    topics: None,
+                },
+            ],
+        };
+        let seen = support::until("the share group's state is loaded", || {
+            let described = c.ask(&request, 1).groups.remove(0);
+            let topics = described.topics.into_iter();
+            let partitions = topics.flat_map(|topic| {
+                let name = topic.topic_name;
+                let partitions = topic.partitions.into_iter();
+                partitions.map(move |p| (format!("{name}-{}", p.partition_index), p))
+            });
+            let partitions: BTreeMap<_, _> = partitions.collect();
+            let settled = partitions.values().all(|p| p.error_code == 0);
+            (described.error_code == 0 && settled).then_some(partitions)
+        });
+        for (tp, told) in object(&group["offsets"]) {
+            let told = told.as_str().unwrap();
+            let Some(start) = told.split("startOffset=").nth(1) else {
+                let start = seen.get(tp).map_or(-1, |p| p.start_offset);
+                assert_eq!(start, -1, "{name} {tp}");
+                continue;
+            };
+            let start: i64 = start.split(',').next().unwrap().parse().unwrap();
+            assert_eq!(seen[tp].start_offset, start, "{name} {tp}");
+        }
+    }
 }
 
 fn assert_transactions(c: &mut Connection, expected: &Value) {
