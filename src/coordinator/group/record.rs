@@ -41,10 +41,10 @@ pub enum GroupType {
 impl GroupType {
     pub fn name(self) -> &'static str {
         match self {
-            GroupType::Classic => "Classic",
-            GroupType::Consumer => "Consumer",
-            GroupType::Share => "Share",
-            GroupType::Streams => "Streams",
+            GroupType::Classic => "classic",
+            GroupType::Consumer => "consumer",
+            GroupType::Share => "share",
+            GroupType::Streams => "streams",
         }
     }
 }

@@ -161,7 +161,7 @@ fn an_empty_consumer_group_becomes_classic_with_its_offsets() {
         .collect();
     assert_eq!(keys, [6, 3, 2]);
     let groups = listed(&mut context, &[], &[]);
-    assert_eq!(description(&groups[0]), ["", "Empty", "Classic"]);
+    assert_eq!(description(&groups[0]), ["", "Empty", "classic"]);
     context.restart();
     assert_eq!(context.offset(), 5);
     assert!(matches!(
