@@ -18,7 +18,7 @@ pub fn value(
 ) -> Result<Value<'static>> {
     let json = json.unwrap_or(Json::Null);
     let Some(schema) = schema else {
-        return untyped(json, settings);
+        return Ok(untyped(json));
     };
     if json.is_null() {
         if let Some(default) = schema.default.as_ref().filter(|_| settings.null_is_default) {
@@ -112,24 +112,23 @@ fn map(
     Ok(Value::Map(entries))
 }
 
-fn untyped(json: Json, settings: JsonSettings) -> Result<Value<'static>> {
-    Ok(match json {
+fn untyped(json: Json) -> Value<'static> {
+    match json {
         Json::Null => Value::Null,
         Json::Bool(yes) => Value::Boolean(yes),
         Json::Number(number) if is_whole(&number) => Value::Int64(wrapped(&number)),
         Json::Number(number) => Value::Float64(number.as_f64().unwrap_or(f64::INFINITY)),
         Json::String(text) => Value::text(text),
-        Json::Array(items) => {
-            let items = items.into_iter().map(|item| untyped(item, settings));
-            Value::Array(items.collect::<Result<_>>()?)
-        }
+        Json::Array(items) => Value::Array(items.into_iter().map(untyped).collect()),
         Json::Object(object) => {
-            let entries = object
-                .into_iter()
-                .map(|(key, item)| Ok((Value::text(key), untyped(item, settings)?)));
-            Value::Map(entries.collect::<Result<_>>()?)
+            let entries = object.into_iter();
+            Value::Map(
+                entries
+                    .map(|(key, item)| (Value::text(key), untyped(item)))
+                    .collect(),
+            )
         }
-    })
+    }
 }
 
 fn decimal(schema: &Schema, json: &Json) -> Result<Value<'static>> {
