@@ -1,12 +1,6 @@
 //! `kafka-server-start`: a broker from a `server.properties` file.
 //!
 //! The first SIGINT or SIGTERM stops it in order, a second one at once.
-use std::fs::OpenOptions;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-use anyhow::Context;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -75,25 +69,11 @@ fn parse(args: &[String]) -> Option<Arguments> {
 }
 
 fn in_background(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let logs = std::env::var_os("LOG_DIR").map_or_else(|| PathBuf::from("logs"), PathBuf::from);
-    std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
-    let path = logs.join("kafkaServer.out");
-    let log = OpenOptions::new().create(true).append(true).open(&path);
-    let log = log.with_context(|| format!("cannot write {}", path.display()))?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["server-start", &arguments.file]);
+    let mut again = vec!["server-start".to_owned(), arguments.file.clone()];
     for pair in &arguments.overrides {
-        command.args(["--override", pair]);
+        again.extend(["--override".to_owned(), pair.clone()]);
     }
-    // A process group of its own: Ctrl-C in this terminal is not meant for it.
-    command.process_group(0).stdin(Stdio::null());
-    let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
-    message(format!(
-        "started as process {}, logging to {}",
-        child.id(),
-        path.display()
-    ));
-    Ok(Exit::SUCCESS)
+    super::daemon::start("kafkaServer", &again)
 }
 
 fn serve(arguments: &Arguments) -> anyhow::Result<Exit> {
