@@ -1,0 +1,185 @@
+//! The tools beside genuine Kafka's, all against the same kafkars broker: `cargo bench --bench tools -- [--quick]`.
+//! See README.md.
+
+mod support;
+#[path = "../tests/support/mod.rs"]
+mod testing;
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use support::node::{Node, System};
+use support::process::{self, Cost};
+use support::report::{Report, Target, median};
+use support::{Options, scratch, warm_page_cache};
+use testing::genuine::Genuine;
+
+const LINE: usize = 100;
+/// Calls of a short tool in one measurement.
+const CALLS: u32 = 50;
+const GB: f64 = 1e9;
+
+fn main() {
+    let options = Options::from_args();
+    let genuine = Genuine::find("the comparison with genuine Kafka");
+    let mut systems = vec![System::Kafkars];
+    systems.extend(genuine.as_ref().map(System::Genuine));
+    let dir = scratch();
+    let node = Node::start(System::Kafkars, dir.path());
+    println!("load average before: {}", process::load_average());
+    let mut report = Report::default();
+    if options.wants("topics") {
+        topics_list(&options, &systems, &node, &mut report);
+    }
+    if options.wants("console") {
+        consoles(&options, &systems, &node, dir.path(), &mut report);
+    }
+    println!("load average after: {}\n", process::load_average());
+    let missed = report.print();
+    println!("\ntargets missed: {missed}");
+}
+
+/// What a call costs that does next to nothing: starting, connecting, one request.
+fn topics_list(options: &Options, systems: &[System], node: &Node, report: &mut Report) {
+    for topic in 0..10 {
+        node.connect().create_topic(&format!("listed-{topic}"), 1);
+    }
+    let call = |system: &System| {
+        let mut command = system.tool("topics");
+        command.args(["--list", "--bootstrap-server", &node.bootstrap()]);
+        process::run(command, Stdio::null(), Stdio::null())
+    };
+    for _ in 0..options.reps {
+        // CPU is counted in hundredths of a second, so a short call is measured as the mean of many.
+        let cpu = process::children_cpu_seconds();
+        let ours: Vec<Cost> = (0..CALLS).map(|_| call(&systems[0])).collect();
+        let cpu = (process::children_cpu_seconds() - cpu) * 1e3 / f64::from(CALLS);
+        let genuine = systems.get(1).map(call);
+        let median_of = |of: fn(&Cost) -> f64| median(&ours.iter().map(of).collect::<Vec<_>>());
+        let wall = median_of(|cost| cost.wall_s * 1e3);
+        let name = "topics --list";
+        report.add(
+            name,
+            "ms",
+            Target::AtMost(10.0),
+            wall,
+            genuine.map(|g| g.wall_s * 1e3),
+        );
+        report.add(
+            name,
+            "CPU ms",
+            Target::None,
+            cpu,
+            genuine.map(|g| g.cpu_s * 1e3),
+        );
+        let rss = median_of(|cost| cost.peak_rss_mb);
+        report.add(
+            name,
+            "MB peak RSS",
+            Target::None,
+            rss,
+            genuine.map(|g| g.peak_rss_mb),
+        );
+    }
+}
+
+/// A file through the console producer into a topic, and out of it through the console consumer.
+fn consoles(options: &Options, systems: &[System], node: &Node, dir: &Path, report: &mut Report) {
+    let size = options.size("BENCH_FILE_MB", 1000, 100) * 1_000_000;
+    let lines = size / LINE as u64;
+    let input = dir.join("input");
+    write_lines(&input, lines);
+    for rep in 0..options.reps {
+        let mut produced = Vec::new();
+        let mut consumed = Vec::new();
+        for system in systems {
+            let topic = format!("lines-{}-{rep}", system.name());
+            node.connect().create_topic(&topic, 1);
+            let _ = warm_page_cache(dir, size * 5 / 4);
+            produced.push(produce_file(*system, node, &topic, &input));
+            let _ = warm_page_cache(dir, size);
+            consumed.push(consume_file(*system, node, &topic, lines, &input, dir));
+            node.connect().delete_topic(&topic);
+        }
+        add(report, "console-producer < file", size, &produced);
+        add(report, "console-consumer > file", size, &consumed);
+    }
+}
+
+fn add(report: &mut Report, name: &str, size: u64, costs: &[Cost]) {
+    let (ours, genuine) = (costs[0], costs.get(1).copied());
+    let cpu = |cost: Cost| cost.cpu_s / (size as f64 / GB);
+    let rate = |cost: Cost| size as f64 / 1e6 / cost.wall_s;
+    let cpu_target = Target::RatioAtMost(0.1);
+    report.add(name, "CPU s/GB", cpu_target, cpu(ours), genuine.map(cpu));
+    report.add(
+        name,
+        "MB/s",
+        Target::RatioAtLeast(5.0),
+        rate(ours),
+        genuine.map(rate),
+    );
+    let peak = genuine.map(|g| g.peak_rss_mb);
+    report.add(
+        name,
+        "MB peak RSS",
+        Target::AtMost(64.0),
+        ours.peak_rss_mb,
+        peak,
+    );
+}
+
+fn produce_file(system: System, node: &Node, topic: &str, input: &PathBuf) -> Cost {
+    let mut command = system.tool("console-producer");
+    command.args(["--topic", topic, "--bootstrap-server", &node.bootstrap()]);
+    process::run(command, process::input(input), Stdio::null())
+}
+
+fn consume_file(
+    system: System,
+    node: &Node,
+    topic: &str,
+    lines: u64,
+    input: &Path,
+    dir: &Path,
+) -> Cost {
+    let mut command = system.tool("console-consumer");
+    command.args(["--topic", topic, "--bootstrap-server", &node.bootstrap()]);
+    command.args(["--from-beginning", "--max-messages", &lines.to_string()]);
+    let output = dir.join("output");
+    let cost = process::run(command, Stdio::null(), process::output(&output));
+    assert!(
+        same(input, &output),
+        "{} lost or changed lines",
+        system.name()
+    );
+    std::fs::remove_file(output).expect("the output is there");
+    cost
+}
+
+/// Numbered lines of text, no two alike.
+fn write_lines(path: &Path, lines: u64) {
+    let mut file = BufWriter::new(File::create(path).expect("the input"));
+    let tail: String = (0..LINE - 14).map(|_| fastrand::alphanumeric()).collect();
+    for line in 0..lines {
+        writeln!(file, "{line:012} {tail}").expect("room for the input");
+    }
+    file.flush().expect("room for the input");
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    let open = |path| BufReader::with_capacity(1 << 20, File::open(path).expect("a file"));
+    let (mut a, mut b) = (open(a), open(b));
+    let (mut left, mut right) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let n = a.read(&mut left).expect("a file that can be read");
+        if n == 0 {
+            return b.read(&mut right).expect("a file that can be read") == 0;
+        }
+        if b.read_exact(&mut right[..n]).is_err() || left[..n] != right[..n] {
+            return false;
+        }
+    }
+}
