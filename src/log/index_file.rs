@@ -24,6 +24,16 @@ pub trait Entry: Copy + PartialEq {
     fn encode(&self, out: &mut Vec<u8>);
 }
 
+/// A place in an index: so many entries come before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Split<E> {
+    pub passed: u32,
+    /// The last entry before the place.
+    pub floor: Option<E>,
+    /// The first entry after it.
+    pub next: Option<E>,
+}
+
 /// Entries of one index file. It remembers no path and no descriptor: both come with each call, so
 /// that a rename of the partition's directory and an idle partition cost nothing.
 #[derive(Debug)]
@@ -133,42 +143,63 @@ impl<E: Entry> IndexFile<E> {
         self.last = Some(entry);
     }
 
-    /// The number of leading entries for which `before` holds.
-    pub fn partition_point(
+    /// Where `before` stops holding for the leading entries. Takes one descriptor, and few reads of
+    /// the file: all that is told of the place comes out of the search for it.
+    pub fn split(
         &self,
         disk: &dyn Disk,
         path: &Path,
         before: impl Fn(&E) -> bool,
-    ) -> io::Result<u32> {
+    ) -> io::Result<Split<E>> {
         if let Some(first) = self.tail.first()
             && before(first)
         {
-            return Ok(self.stored + self.tail.partition_point(before) as u32);
+            let passed = self.tail.partition_point(before);
+            return Ok(Split {
+                passed: self.stored + passed as u32,
+                floor: passed
+                    .checked_sub(1)
+                    .and_then(|at| self.tail.get(at))
+                    .copied(),
+                next: self.tail.get(passed).copied(),
+            });
         }
+        let mut split = Split {
+            passed: 0,
+            floor: None,
+            next: self.tail.first().copied(),
+        };
         if self.stored == 0 {
-            return Ok(0);
+            return Ok(split);
         }
         let file = disk.open(path, OpenMode::Read)?;
-        let (mut low, mut high) = (0, self.stored);
+        let mut high = self.stored;
         let block_entries = (BLOCK_BYTES / E::BYTES) as u32;
-        while high - low > block_entries {
-            let middle = low + (high - low) / 2;
+        while high - split.passed > block_entries {
+            let middle = split.passed + (high - split.passed) / 2;
             let mut bytes = [0; ENTRY_BYTES_MAX];
-            match self.read_entry(disk, &file, middle, &mut bytes)? {
-                Some(entry) if before(&entry) => low = middle + 1,
-                _ => high = middle,
+            let entry = self.read_entry(disk, &file, middle, &mut bytes)?;
+            if entry.as_ref().is_some_and(&before) {
+                (split.passed, split.floor) = (middle + 1, entry);
+            } else {
+                (high, split.next) = (middle, entry);
             }
         }
         let mut block = [0; BLOCK_BYTES];
-        let wanted = (high - low) as usize * E::BYTES;
+        let wanted = (high - split.passed) as usize * E::BYTES;
         let block = block.get_mut(..wanted).unwrap_or_default();
-        let read = disk.read_at(&file, block, u64::from(low) * E::BYTES as u64)?;
+        let position = u64::from(split.passed) * E::BYTES as u64;
+        let read = disk.read_at(&file, block, position)?;
         let entries = block.get(..read).unwrap_or_default().chunks_exact(E::BYTES);
-        let passed = entries
-            .map_while(E::decode)
-            .take_while(|entry| before(entry))
-            .count();
-        Ok(low + passed as u32)
+        for entry in entries.map_while(E::decode) {
+            if !before(&entry) {
+                split.next = Some(entry);
+                break;
+            }
+            split.passed += 1;
+            split.floor = Some(entry);
+        }
+        Ok(split)
     }
 
     /// The entry at `at`; `None` past the end.

@@ -106,10 +106,13 @@ impl OffsetIndex {
     }
 
     pub fn lookup(&self, disk: &dyn Disk, path: &Path, relative: u32) -> io::Result<OffsetLookup> {
-        let passed = self
+        let split = self
             .file
-            .partition_point(disk, path, |e| e.relative_offset <= relative)?;
-        self.around(disk, path, passed)
+            .split(disk, path, |e| e.relative_offset <= relative)?;
+        Ok(OffsetLookup {
+            floor: split.floor,
+            next: split.next,
+        })
     }
 
     /// The last entry whose position is at most `position`.
@@ -119,13 +122,8 @@ impl OffsetIndex {
         path: &Path,
         position: u32,
     ) -> io::Result<Option<OffsetEntry>> {
-        let passed = self
-            .file
-            .partition_point(disk, path, |e| e.position <= position)?;
-        match passed.checked_sub(1) {
-            Some(at) => self.file.get(disk, path, at),
-            None => Ok(None),
-        }
+        let split = self.file.split(disk, path, |e| e.position <= position)?;
+        Ok(split.floor)
     }
 
     /// The first entry whose position is at least `position`.
@@ -135,18 +133,14 @@ impl OffsetIndex {
         path: &Path,
         position: u32,
     ) -> io::Result<Option<OffsetEntry>> {
-        let passed = self
-            .file
-            .partition_point(disk, path, |e| e.position < position)?;
-        self.file.get(disk, path, passed)
+        let split = self.file.split(disk, path, |e| e.position < position)?;
+        Ok(split.next)
     }
 
     /// Drops the entries of batches that start at or after `position`.
     pub fn truncate_to(&mut self, disk: &dyn Disk, path: &Path, position: u32) -> io::Result<()> {
-        let keep = self
-            .file
-            .partition_point(disk, path, |e| e.position < position)?;
-        self.file.truncate(disk, path, keep)
+        let keep = self.file.split(disk, path, |e| e.position < position)?;
+        self.file.truncate(disk, path, keep.passed)
     }
 
     pub fn store(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
@@ -160,19 +154,6 @@ impl OffsetIndex {
     fn follows(&self, entry: OffsetEntry) -> bool {
         self.last()
             .is_none_or(|last| entry.relative_offset > last.relative_offset)
-    }
-
-    fn around(&self, disk: &dyn Disk, path: &Path, passed: u32) -> io::Result<OffsetLookup> {
-        let floor = match passed.checked_sub(1) {
-            Some(at) => self.file.get(disk, path, at)?,
-            None => None,
-        };
-        let next = if passed < self.len() {
-            self.file.get(disk, path, passed)?
-        } else {
-            None
-        };
-        Ok(OffsetLookup { floor, next })
     }
 }
 

@@ -107,21 +107,16 @@ impl TimeIndex {
         path: &Path,
         timestamp: i64,
     ) -> io::Result<Option<TimeEntry>> {
-        let passed = self
-            .file
-            .partition_point(disk, path, |e| e.timestamp < timestamp)?;
-        match passed.checked_sub(1) {
-            Some(at) => self.file.get(disk, path, at),
-            None => Ok(None),
-        }
+        let split = self.file.split(disk, path, |e| e.timestamp < timestamp)?;
+        Ok(split.floor)
     }
 
     /// Drops the entries that name offsets at or past `relative`.
     pub fn truncate_to(&mut self, disk: &dyn Disk, path: &Path, relative: u32) -> io::Result<()> {
         let keep = self
             .file
-            .partition_point(disk, path, |e| e.relative_offset < relative)?;
-        self.file.truncate(disk, path, keep)
+            .split(disk, path, |e| e.relative_offset < relative)?;
+        self.file.truncate(disk, path, keep.passed)
     }
 
     pub fn store(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
