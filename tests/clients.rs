@@ -356,13 +356,14 @@ fn install_python() -> Result<PathBuf, String> {
             dir,
         )
     })?;
+    step("./bin/python", &["--version"], &dir)?;
     Ok(dir.join("bin/python"))
 }
 
 /// The script beside its libraries.
 fn install_node() -> Result<PathBuf, String> {
+    step("node", &["--version"], root())?;
     let dir = install_once("node", "package.json", |dir| {
-        step("node", &["--version"], dir)?;
         fs::copy(
             sources("node").join("package.json"),
             dir.join("package.json"),
