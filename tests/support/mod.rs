@@ -32,7 +32,8 @@ pub fn root() -> &'static Path {
 /// Says loudly that a test, or a part of it, did not run here. Written past the test harness, which keeps what a test
 /// that passes prints to itself.
 pub fn skip(what: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED {what}: {why}");
+    let line = format!("\nSKIPPED {what}: {why}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// A port of the loopback interface that nobody uses now.
