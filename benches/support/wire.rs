@@ -98,7 +98,6 @@ impl Connection {
             partition_index,
             current_leader_epoch: -1,
             timestamp: LATEST,
-            ..Default::default()
         };
         let request = ListOffsetsRequest {
             replica_id: -1,
