@@ -1,6 +1,8 @@
 //! `kafka-server-start`: a broker from a `server.properties` file.
 //!
 //! The first SIGINT or SIGTERM stops it in order, a second one at once.
+use std::time::{Duration, Instant};
+
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -15,6 +17,9 @@ const USAGE: &str =
     "USAGE: kafkars server-start [-daemon] server.properties [--override property=value]*";
 /// What a shell reports of a process that a signal ended: 128 and SIGINT.
 const INTERRUPTED: i32 = 130;
+/// The same signal again within this time is the first one's echo: `timeout`, among others, signals a process and then its
+/// group.
+const ECHO: Duration = Duration::from_millis(250);
 
 /// The command line, read.
 struct Arguments {
@@ -128,19 +133,25 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> SignalKind {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
         }
+    }
+
+    /// A second signal that is meant as one.
+    async fn again(&mut self, first: SignalKind) {
+        let echo_ends = Instant::now() + ECHO;
+        while self.next().await == first && Instant::now() < echo_ends {}
     }
 }
 
 async fn until_stopped(node: Node, mut signals: Signals) {
-    signals.next().await;
+    let first = signals.next().await;
     tokio::select! {
         () = node.stop() => {}
-        () = signals.next() => {
+        () = signals.again(first) => {
             warn!("stopped at once: the next start recovers the logs");
             std::process::exit(INTERRUPTED);
         }
