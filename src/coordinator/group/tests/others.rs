@@ -78,7 +78,7 @@ fn a_consumer_group_is_listed_and_not_described() {
     let mut context = Context::new();
     consumer_group(&mut context, true);
     let groups = listed(&mut context, &[], &[]);
-    assert_eq!(description(&groups[0]), ["consumer", "Stable", "Consumer"]);
+    assert_eq!(description(&groups[0]), ["consumer", "Stable", "consumer"]);
     assert_eq!(listed(&mut context, &["stable"], &["CONSUMER"]).len(), 1);
     assert_eq!(listed(&mut context, &["empty"], &[]).len(), 0);
     assert_eq!(
@@ -202,7 +202,7 @@ fn a_share_group_is_known_and_left_alone() {
         Some(&ShareGroupStatePartitionMetadataValue::default()),
     );
     let groups = listed(&mut context, &[], &[]);
-    assert_eq!(description(&groups[0]), ["share", "Empty", "Share"]);
+    assert_eq!(description(&groups[0]), ["share", "Empty", "share"]);
     let refused = context.join(Join::new("client"));
     assert_eq!(
         error(refused.error_code),
@@ -226,7 +226,7 @@ fn a_streams_group_is_listed() {
     };
     write(&mut context, &key, Some(&value));
     let groups = listed(&mut context, &[], &["streams"]);
-    assert_eq!(description(&groups[0]), ["streams", "Empty", "Streams"]);
+    assert_eq!(description(&groups[0]), ["streams", "Empty", "streams"]);
     let key = StreamsGroupMemberMetadataKey {
         group_id: GROUP.into(),
         member_id: "m".into(),
