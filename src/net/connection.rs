@@ -1,10 +1,13 @@
 //! One connection: read a frame, have it answered, send the answer, again.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +21,9 @@ use super::{Peer, Reply, Service};
 const RELEASE_AFTER: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for a peer to take an answer that is being sent.
 const SEND_GRACE: Duration = Duration::from_millis(50);
+
+/// Answers of up to this many bytes together are sent as one.
+const HELD_BYTES: usize = 4 * 1024;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -73,16 +79,36 @@ async fn exchange<S: Service>(
     let mut quiet = pin!(sleep_until(last_active + RELEASE_AFTER));
     let mut stopped = pin!(stop.cancelled());
     let mut resting = false;
+    let mut held = Held::default();
     loop {
         if let Some(frame) = frames.take()? {
             if std::mem::take(&mut resting) {
                 quiet.as_mut().reset(Instant::now() + RELEASE_AFTER);
             }
-            let reply = service.call(peer, session, frame).await;
+            let reply = {
+                let mut call = pin!(service.call(peer, session, frame));
+                match poll_once(call.as_mut()).await {
+                    Some(reply) => reply,
+                    None => {
+                        held.send(stream, &stop).await.map_err(End::Io)?;
+                        call.await
+                    }
+                }
+            };
             match reply {
                 Reply::Nothing => {}
-                Reply::Close(why) => return Err(End::Refused(why)),
-                reply => send(stream, reply, &stop).await.map_err(End::Io)?,
+                Reply::Close(why) => {
+                    held.send(stream, &stop).await.map_err(End::Io)?;
+                    return Err(End::Refused(why));
+                }
+                Reply::One(bytes) if bytes.len() <= HELD_BYTES => held.push(bytes),
+                reply => {
+                    held.send(stream, &stop).await.map_err(End::Io)?;
+                    send(stream, reply, &stop).await.map_err(End::Io)?;
+                }
+            }
+            if !frames.has_frame() || held.is_full() {
+                held.send(stream, &stop).await.map_err(End::Io)?;
             }
             last_active = Instant::now();
             // A peer that always has a request ready must not keep the others on this thread waiting.
@@ -118,6 +144,51 @@ async fn exchange<S: Service>(
             }
         }
     }
+}
+
+/// Short answers to requests that came in a row, to be sent by one system call. They are held only while the next
+/// request is already here and is answered without waiting.
+#[derive(Default)]
+struct Held {
+    answers: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Held {
+    fn push(&mut self, answer: Bytes) {
+        self.bytes += answer.len();
+        self.answers.push(answer);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= HELD_BYTES
+    }
+
+    async fn send(&mut self, stream: &TcpStream, stop: &CancellationToken) -> io::Result<()> {
+        let bytes = match self.answers.len() {
+            0 => return Ok(()),
+            1 => self.answers.pop().unwrap_or_default(),
+            _ => {
+                let mut all = BytesMut::with_capacity(self.bytes);
+                self.answers
+                    .drain(..)
+                    .for_each(|answer| all.extend_from_slice(&answer));
+                all.freeze()
+            }
+        };
+        self.bytes = 0;
+        send(stream, Reply::One(bytes), stop).await
+    }
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 async fn send(stream: &TcpStream, reply: Reply, stop: &CancellationToken) -> io::Result<()> {

@@ -10,6 +10,9 @@ const PREFIX: usize = 4;
 const FIRST_READ: usize = 4 * 1024;
 /// Up to this size a frame's memory is taken when its length is known; beyond it grows with what has arrived.
 const TRUSTED: usize = 128 * 1024;
+/// Frames up to this size are read several at a time when they come in a row: one system call for all of them.
+const READ_TOGETHER: usize = 32 * 1024;
+const TOGETHER: usize = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -26,6 +29,8 @@ pub enum FrameError {
 pub struct FrameReader {
     buffer: BytesMut,
     max: usize,
+    /// The size of the last frame, prefix included: the next one is likely to be as large.
+    last: usize,
 }
 
 impl FrameReader {
@@ -34,6 +39,7 @@ impl FrameReader {
         FrameReader {
             buffer: BytesMut::new(),
             max,
+            last: 0,
         }
     }
 
@@ -45,8 +51,14 @@ impl FrameReader {
         if self.buffer.len() < PREFIX + size {
             return Ok(None);
         }
+        self.last = PREFIX + size;
         self.buffer.advance(PREFIX);
         Ok(Some(self.buffer.split_to(size).freeze()))
+    }
+
+    /// Whether [`Self::take`] has a frame to give without reading.
+    pub fn has_frame(&self) -> bool {
+        matches!(self.size(), Ok(Some(size)) if self.buffer.len() >= PREFIX + size)
     }
 
     fn size(&self) -> Result<Option<usize>, FrameError> {
@@ -66,9 +78,13 @@ impl FrameReader {
     /// Reads once what the socket has. `Ok(false)`: the peer has ended the connection.
     /// An error of kind `WouldBlock` means that nothing has arrived.
     pub fn fill(&mut self, stream: &TcpStream) -> Result<bool, FrameError> {
+        let ahead = match self.last {
+            last if last > READ_TOGETHER => 0,
+            last => last * TOGETHER,
+        };
         let wanted = match self.size()? {
-            None => FIRST_READ,
-            Some(size) => (PREFIX + size).saturating_sub(self.buffer.len()),
+            None => FIRST_READ.max(self.last).max(ahead),
+            Some(size) => (PREFIX + size).max(ahead).saturating_sub(self.buffer.len()),
         };
         let granted = wanted.min(TRUSTED.max(self.buffer.len())).max(1);
         if self.buffer.capacity() - self.buffer.len() < granted {
@@ -86,6 +102,7 @@ impl FrameReader {
     pub fn release(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
+            self.last = 0;
         }
     }
 }
@@ -98,6 +115,7 @@ mod tests {
         FrameReader {
             buffer: BytesMut::from(bytes),
             max: 100,
+            last: 0,
         }
     }
 
@@ -107,6 +125,15 @@ mod tests {
         assert_eq!(frames.take().unwrap().as_deref(), Some(&b"ab"[..]));
         assert_eq!(frames.take().unwrap().as_deref(), Some(&b""[..]));
         assert_eq!(frames.take().unwrap(), None);
+    }
+
+    #[test]
+    fn knows_whether_a_whole_frame_is_there() {
+        assert!(reader(b"\0\0\0\x02ab").has_frame());
+        assert!(reader(b"\0\0\0\0").has_frame());
+        assert!(!reader(b"\0\0\0\x02a").has_frame());
+        assert!(!reader(b"\0\0\0").has_frame());
+        assert!(!reader(b"\xff\0\0\0").has_frame());
     }
 
     #[test]
