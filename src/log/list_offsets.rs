@@ -6,7 +6,7 @@ use super::log::Log;
 use super::names::LOG_SUFFIX;
 use super::read::ReadLimit;
 use super::segment::Segment;
-use crate::record::{BatchView, NO_TIMESTAMP};
+use crate::record::{NO_TIMESTAMP, StoredBatch};
 
 /// The largest batch that is read into memory to find a record by its timestamp. A segment's
 /// batches are at most as large as the broker's `max.message.bytes` ever was.
@@ -138,7 +138,7 @@ impl Log {
         let size = segment.size(&self.place)?;
         let mut found = Ok(None);
         segment.walk(&self.place, from, size, |position, batch| {
-            if batch.base_offset() >= bound {
+            if batch.base_offset().is_some_and(|first| first >= bound) {
                 return false;
             }
             if batch.max_timestamp() < timestamp || batch.last_offset() < start {
@@ -172,7 +172,7 @@ impl Log {
             .disk
             .read_at(&file, &mut bytes, u64::from(position))
             .at(&path)?;
-        let batch = BatchView::first(&bytes)
+        let batch = StoredBatch::first(&bytes)
             .ok()
             .flatten()
             .ok_or_else(corrupt)?;
@@ -183,7 +183,7 @@ impl Log {
                 return Ok(Some(OffsetAndEpoch {
                     offset: record.offset,
                     timestamp: record.timestamp,
-                    leader_epoch: Some(batch.leader_epoch()).filter(|epoch| *epoch >= 0),
+                    leader_epoch: Some(batch.header().leader_epoch()).filter(|epoch| *epoch >= 0),
                 }));
             }
         }

@@ -9,25 +9,26 @@ use super::names::{LOG_SUFFIX, SNAPSHOT_SUFFIX, TXN_INDEX_SUFFIX, TopicPartition
 use super::offset_index::OffsetEntry;
 use super::place::Place;
 use super::producer_state::{ProducerBatch, ProducerStates, TxnMarker};
-use super::segment::{Segment, TimestampAndOffset, old_format};
+use super::segment::{Segment, TimestampAndOffset};
 use super::storage::remove_if_exists;
 use super::time_index::TimeEntry;
 use super::{producer_snapshot, txn_index};
-use crate::record::{BatchError, BatchHeader, BatchView, HEADER_LEN, NO_TIMESTAMP};
+use crate::record::{
+    BatchError, BatchHeader, BatchView, Checksum, HEADER_LEN, NO_TIMESTAMP, StoredBatch,
+    StoredHeader,
+};
 
 /// Bytes of a segment read at once. Larger batches are summed piece by piece: memory does not
 /// depend on what a damaged length says.
 const SCAN_BLOCK_BYTES: usize = 1 << 20;
-/// Of a CRC, the bytes of the batch that it does not cover.
-const CRC_START: usize = 21;
 /// A larger segment is announced on the log before it is read.
 const ANNOUNCED_BYTES: u64 = 256 << 20;
 
 /// A valid batch met by [`scan_segment`].
 pub(super) struct ScannedBatch<'a> {
-    pub header: BatchHeader<'a>,
+    pub header: StoredHeader<'a>,
     /// The whole batch, unless it is larger than a block.
-    pub batch: Option<BatchView<'a>>,
+    pub batch: Option<StoredBatch<'a>>,
 }
 
 /// What a scan found.
@@ -90,7 +91,7 @@ impl Scanned {
     fn add(
         &mut self,
         base_offset: i64,
-        batch: &BatchHeader<'_>,
+        batch: &StoredHeader<'_>,
         index_interval_bytes: u32,
     ) -> Result<(), String> {
         let last_offset = batch.last_offset();
@@ -103,10 +104,11 @@ impl Scanned {
         let (Some(relative_offset), Some(size)) = (relative, size) else {
             return Err(format!("offset {last_offset} does not fit the segment"));
         };
-        if batch.base_offset() < self.next_offset || last_offset < batch.base_offset() {
+        // A compressed message set says where it ends alone.
+        let base_offset_of_batch = batch.base_offset().unwrap_or(last_offset);
+        if base_offset_of_batch < self.next_offset || last_offset < base_offset_of_batch {
             return Err(format!(
-                "offsets {} to {last_offset} do not follow {}",
-                batch.base_offset(),
+                "offsets {base_offset_of_batch} to {last_offset} do not follow {}",
                 self.next_offset
             ));
         }
@@ -184,40 +186,33 @@ impl<'a> Scanner<'a> {
     /// The valid batch at `position`, or what is wrong with it.
     fn batch_at(&mut self, position: u64) -> Result<Result<ScannedBatch<'_>, String>, LogError> {
         self.fill(position, HEADER_LEN)?;
-        let size = match BatchHeader::parse(self.bytes_at(position)) {
-            Ok(Some(header)) => header.size(),
+        let header = match StoredHeader::parse(self.bytes_at(position)) {
+            Ok(Some(header)) => header,
             Ok(None) => return Ok(Err("the file ends within a batch".to_owned())),
-            Err(BatchError::OldMagic(magic)) => {
-                let path = self.place.file(self.segment.base_offset(), LOG_SUFFIX);
-                return Err(old_format(&path, magic));
-            }
             Err(e) => return Ok(Err(e.to_string())),
         };
+        let (size, mut checksum) = (header.size(), header.checksum());
         if size as u64 > self.end - position {
             return Ok(Err("the file ends within a batch".to_owned()));
         }
-        let crc = if size <= self.block.len() {
-            None
-        } else {
-            Some(self.sum(position, size)?)
-        };
+        if size > self.block.len() {
+            self.sum(position, size, &mut checksum)?;
+        }
         self.fill(position, size.min(self.block.len()))?;
         let bytes = self.bytes_at(position);
-        let Ok(Some(header)) = BatchHeader::parse(bytes) else {
+        if size <= self.block.len() {
+            let covered = bytes.get(checksum.covers_from()..size);
+            checksum.update(covered.unwrap_or_default());
+        }
+        let Ok(Some(header)) = StoredHeader::parse(bytes) else {
             return Ok(Err("the file changed while it was read".to_owned()));
         };
-        let batch = BatchView::first(bytes).ok().flatten();
-        let checked = match (&batch, crc) {
-            (Some(batch), _) => batch.check_crc(),
-            (None, Some(computed)) if computed == header.crc() => Ok(()),
-            (None, computed) => Err(BatchError::CrcMismatch {
-                stored: header.crc(),
-                computed: computed.unwrap_or_default(),
-            }),
-        };
-        Ok(checked
-            .map(|()| ScannedBatch { header, batch })
-            .map_err(|e| e.to_string()))
+        let (stored, computed) = (header.crc(), checksum.sum());
+        if stored != computed {
+            return Ok(Err(BatchError::CrcMismatch { stored, computed }.to_string()));
+        }
+        let batch = StoredBatch::first(bytes).ok().flatten();
+        Ok(Ok(ScannedBatch { header, batch }))
     }
 
     fn bytes_at(&self, position: u64) -> &[u8] {
@@ -251,10 +246,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// The CRC of a batch larger than the block.
-    fn sum(&mut self, position: u64, size: usize) -> Result<u32, LogError> {
+    fn sum(&mut self, position: u64, size: usize, crc: &mut Checksum) -> Result<(), LogError> {
         let end = position + size as u64;
-        let mut at = position + CRC_START as u64;
-        let mut crc = 0;
+        let mut at = position + crc.covers_from() as u64;
         while at < end {
             let wanted = self.block.len().min((end - at) as usize);
             self.fill(at, wanted)?;
@@ -263,10 +257,10 @@ impl<'a> Scanner<'a> {
             if piece.is_empty() {
                 break;
             }
-            crc = crc32c::crc32c_append(crc, piece);
+            crc.update(piece);
             at += piece.len() as u64;
         }
-        Ok(crc)
+        Ok(())
     }
 }
 
@@ -381,8 +375,13 @@ impl Recovery<'_> {
         }
         let mut aborted = Vec::new();
         let scanned = scan_segment(self.place, segment, self.index_interval_bytes, |scanned| {
-            epochs.assign(scanned.header.leader_epoch(), scanned.header.base_offset());
-            if let Some(batch) = producer_batch(&scanned.header, scanned.batch.as_ref()) {
+            // Neither epochs nor producers before v2.
+            let Some(header) = scanned.header.v2() else {
+                return;
+            };
+            epochs.assign(header.leader_epoch(), header.base_offset());
+            let batch = scanned.batch.as_ref().and_then(StoredBatch::v2);
+            if let Some(batch) = producer_batch(header, batch) {
                 aborted.extend(producers.replay(&batch));
             }
         })?;
@@ -447,6 +446,9 @@ impl Recovery<'_> {
         let size = segment.size(self.place)?;
         let mut fault = None;
         let walked = segment.walk(self.place, position.position, size, |position, header| {
+            let Some(header) = header.v2() else {
+                return header.last_offset() < to;
+            };
             if header.base_offset() >= to {
                 return false;
             }

@@ -4,7 +4,6 @@
 //! last batches are kept in memory, so that consumers at the end need neither index nor header.
 use std::fs::File;
 use std::io::IoSlice;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,7 +17,7 @@ use super::place::Place;
 use super::recovery::{Scanned, scan_segment};
 use super::storage::OpenMode;
 use super::time_index::{TimeEntry, TimeIndex};
-use crate::record::{BatchHeader, HEADER_LEN};
+use crate::record::{HEADER_LEN, StoredHeader};
 
 mod lookup;
 mod state;
@@ -71,17 +70,6 @@ pub struct Segment {
     log: CachedFile,
     has_txn_index: AtomicBool,
     state: Mutex<State>,
-}
-
-/// The refusal of a segment that holds messages in a format of before Kafka 0.11.
-pub(super) fn old_format(path: &Path, magic: i8) -> LogError {
-    LogError::malformed(
-        path,
-        format!(
-            "holds messages in the old format v{magic}, which cannot be read; copy the topic with \
-             Apache Kafka 4.x first"
-        ),
-    )
 }
 
 impl Segment {
@@ -175,8 +163,8 @@ impl Segment {
             let file = self.file(place)?;
             let mut header = [0; HEADER_LEN];
             let path = place.file(self.base_offset, LOG_SUFFIX);
-            place.disk.read_at(&file, &mut header, 0).at(&path)?;
-            if let Ok(Some(first)) = BatchHeader::parse(&header) {
+            let read = place.disk.read_at(&file, &mut header, 0).at(&path)?;
+            if let Ok(Some(first)) = StoredHeader::parse(header.get(..read).unwrap_or_default()) {
                 state.first_timestamp = Some(first.max_timestamp());
             }
         }

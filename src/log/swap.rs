@@ -10,7 +10,7 @@ use super::names::{
 };
 use super::place::Place;
 use super::storage::{DirEntry, Disk, OpenMode, remove_if_exists};
-use crate::record::{BatchHeader, HEADER_LEN};
+use crate::record::{HEADER_LEN, StoredHeader};
 
 /// The files that a compaction replaces; producer snapshots stay.
 const SUFFIXES: [&str; 4] = [
@@ -87,8 +87,10 @@ fn end_of(disk: &dyn Disk, path: &Path, base: i64) -> Result<i64, LogError> {
     let mut end = base.saturating_add(1);
     let mut position = 0;
     let mut header = [0; HEADER_LEN];
-    while disk.read_at(&file, &mut header, position).at(path)? == HEADER_LEN {
-        let Ok(Some(batch)) = BatchHeader::parse(&header) else {
+    loop {
+        let read = disk.read_at(&file, &mut header, position).at(path)?;
+        let header = header.get(..read).unwrap_or_default();
+        let Ok(Some(batch)) = StoredHeader::parse(header) else {
             break;
         };
         end = end.max(batch.next_offset());

@@ -1,5 +1,5 @@
 //! The record batch format: borrowed views over batches, validation, a builder, codecs,
-//! control records, and the read-only message sets of Kafka before 0.11.
+//! control records, and the message sets of Kafka before 0.11.
 //!
 //! Everything here is pure and synchronous: bytes in, bytes or facts out. No clock, no files, no
 //! network. Bytes come from clients and disks, so nothing may panic on them and no length is
@@ -22,6 +22,7 @@ mod error;
 pub mod legacy;
 mod recompress;
 mod records;
+mod stored;
 mod validate;
 mod varint;
 
@@ -31,6 +32,9 @@ pub use builder::{BatchBuilder, BatchMeta, empty_batch, record_size};
 pub use error::BatchError;
 pub use recompress::{recompress, renumber};
 pub use records::{Header, Headers, RecordIter, RecordView, Records};
+pub use stored::{
+    Checksum, StoredBatch, StoredHeader, StoredRecordIter, StoredRecords, stored_batches,
+};
 pub use validate::{
     AppendRules, InvalidBatch, RecordFacts, RejectReason, RejectedRecord, validate_for_append,
 };

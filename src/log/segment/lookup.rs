@@ -2,12 +2,12 @@
 //! by index and a short walk over batch headers.
 use std::ops::Range;
 
-use super::{Located, Segment, old_format};
+use super::{Located, Segment};
 use crate::log::error::{At, ReadError};
 use crate::log::names::{INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX};
 use crate::log::offset_index::OffsetEntry;
 use crate::log::place::Place;
-use crate::record::{BatchError, BatchHeader, HEADER_LEN};
+use crate::record::{HEADER_LEN, StoredHeader};
 
 /// Bytes read at once while walking over batch headers.
 const HEADER_BLOCK_BYTES: usize = 4096;
@@ -189,7 +189,7 @@ impl Segment {
         place: &Place,
         from: u32,
         to: u32,
-        mut each: impl FnMut(u32, &BatchHeader<'_>) -> bool,
+        mut each: impl FnMut(u32, &StoredHeader<'_>) -> bool,
     ) -> Result<(), ReadError> {
         let file = self.file(place)?;
         let path = || place.file(self.base_offset, LOG_SUFFIX);
@@ -208,10 +208,8 @@ impl Segment {
                 path: path(),
                 position,
             };
-            let batch = match BatchHeader::parse(header) {
-                Ok(Some(batch)) => batch,
-                Err(BatchError::OldMagic(magic)) => return Err(old_format(&path(), magic).into()),
-                Ok(None) | Err(_) => return Err(corrupt()),
+            let Ok(Some(batch)) = StoredHeader::parse(header) else {
+                return Err(corrupt());
             };
             let next = position + batch.size() as u64;
             if next > u64::from(to) || batch.last_offset() < self.base_offset {

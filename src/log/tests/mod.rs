@@ -1,6 +1,7 @@
 //! The log as a whole: its life, its faults, and directories that genuine Kafka wrote.
 mod crash;
 mod fixtures;
+mod legacy;
 mod life;
 mod management;
 

@@ -65,6 +65,15 @@ fn header_checksum(descriptor: &[u8]) -> u8 {
     (XxHash32::oneshot(0, descriptor) >> 8) as u8
 }
 
+/// Turns the frame header of [`compress`] into that of Java's first version, which took the
+/// checksum over the magic number too.
+pub(super) fn break_header_checksum(frame: &mut [u8]) {
+    const CHECKSUM_AT: usize = MAGIC.len() + 2;
+    if let Some((covered, [checksum, ..])) = frame.split_at_mut_checked(CHECKSUM_AT) {
+        *checksum = header_checksum(covered);
+    }
+}
+
 pub(super) struct Decoder<'a> {
     rest: &'a [u8],
     block_max: usize,

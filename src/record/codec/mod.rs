@@ -65,6 +65,21 @@ pub fn compress(
     })
 }
 
+/// As [`compress`], for message sets of magic 0, whose readers expect a wrong header checksum in
+/// LZ4 frames.
+pub(super) fn compress_for_magic_0(
+    compression: Compression,
+    input: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), BatchError> {
+    let start = out.len();
+    compress(compression, None, input, out)?;
+    if compression == Compression::Lz4 {
+        lz4::break_header_checksum(out.get_mut(start..).unwrap_or_default());
+    }
+    Ok(())
+}
+
 /// Appends the decompressed `input` to `out`, which grows by no more than `cap` bytes plus one
 /// piece of the codec.
 pub fn decompress(
