@@ -285,7 +285,7 @@ fn open_logs(config: &BrokerConfig, image: &MetadataImage) -> Result<LogManager,
         ..LogManagerConfig::new(config.log_dirs.clone(), now_ms())
     };
     Ok(LogManager::open(options, |topic| {
-        configs.resolve(topic).log
+        Arc::unwrap_or_clone(configs.resolve(topic).log)
     })?)
 }
 

@@ -1,5 +1,7 @@
 //! From a topic's keys to what its logs need.
 
+use std::sync::Arc;
+
 use crate::config::BrokerConfig;
 use crate::config::definition::Values;
 use crate::config::layers::BrokerLayers;
@@ -12,7 +14,8 @@ use crate::record::{Compression, TimestampType};
 /// What the broker acts on.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    pub log: LogConfig,
+    /// Shared by the topic's partitions.
+    pub log: Arc<LogConfig>,
     pub min_insync_replicas: usize,
 }
 
@@ -54,7 +57,7 @@ impl<'a> Configs<'a> {
         let config = TopicConfig::resolve(&self.values, overrides);
         Resolved {
             min_insync_replicas: usize::try_from(config.min_insync_replicas).unwrap_or(1),
-            log: log_config(&config),
+            log: Arc::new(log_config(&config)),
         }
     }
 }

@@ -94,6 +94,7 @@ impl Log {
     }
 
     fn max_timestamp(&self, bound: i64) -> Result<Option<OffsetAndEpoch>, ReadError> {
+        self.list()?;
         let segments = self.segments.load_full();
         let mut greatest: Option<(&Arc<Segment>, i64)> = None;
         for segment in segments.iter() {
@@ -114,6 +115,7 @@ impl Log {
         timestamp: i64,
         bound: i64,
     ) -> Result<Option<OffsetAndEpoch>, ReadError> {
+        self.list()?;
         let segments = self.segments.load_full();
         for segment in segments.iter() {
             if segment.max_timestamp(&self.place)?.timestamp < timestamp {

@@ -80,11 +80,13 @@ pub struct Log {
     epochs_unsynced: AtomicBool,
     pub(super) log_start_offset: AtomicI64,
     pub(super) log_end_offset: AtomicI64,
-    high_watermark: AtomicI64,
+    pub(super) high_watermark: AtomicI64,
     /// `i64::MAX`: everything below the high watermark is stable.
     first_unstable_offset: AtomicI64,
     pub(super) recovery_point: AtomicI64,
     last_flush_ms: AtomicI64,
+    /// The directory was looked at: `segments` and the log start offset are known.
+    pub(super) listed: AtomicBool,
     /// Producer state is in memory, and with it the first unstable offset.
     pub(super) activated: AtomicBool,
     /// A segment was rolled and waits for [`Log::flush`].
@@ -92,7 +94,7 @@ pub struct Log {
     offline: AtomicBool,
     pub(super) removals: Mutex<Vec<PendingRemoval>>,
     topic_id: OnceLock<Option<Uuid>>,
-    producer_expiration_ms: i64,
+    pub(super) producer_expiration_ms: i64,
     pub(super) now_at_open_ms: i64,
 }
 
@@ -121,20 +123,32 @@ impl Log {
     pub fn open(
         dir: &Path,
         tp: TopicPartition,
-        config: LogConfig,
+        config: impl Into<Arc<LogConfig>>,
         options: LogOptions,
     ) -> Result<Self, LogError> {
+        let config = config.into();
         let place = Place::new(dir.to_owned(), options.disk.clone(), options.files.clone());
         let loaded = super::load::load(&tp, &place, &config, &options)?;
+        Ok(Self::with(place, tp, config, &options, loaded))
+    }
+
+    pub(super) fn with(
+        place: Place,
+        tp: TopicPartition,
+        config: Arc<LogConfig>,
+        options: &LogOptions,
+        loaded: Loaded,
+    ) -> Self {
         let activated = loaded.producers.is_some();
         let high_watermark = options
             .high_watermark
             .unwrap_or(loaded.log_start_offset)
-            .clamp(loaded.log_start_offset, loaded.log_end_offset);
+            .min(loaded.log_end_offset)
+            .max(loaded.log_start_offset);
         let log = Self {
             tp,
             place,
-            config: ArcSwap::from_pointee(config),
+            config: ArcSwap::new(config),
             segments: ArcSwap::from_pointee(loaded.segments),
             writer: Mutex::new(Writer {
                 producers: loaded.producers.unwrap_or_default(),
@@ -149,6 +163,7 @@ impl Log {
             first_unstable_offset: AtomicI64::new(i64::MAX),
             recovery_point: AtomicI64::new(loaded.recovery_point),
             last_flush_ms: AtomicI64::new(options.now_ms),
+            listed: AtomicBool::new(true),
             activated: AtomicBool::new(activated),
             rolled: AtomicBool::new(false),
             offline: AtomicBool::new(false),
@@ -160,7 +175,7 @@ impl Log {
         if activated {
             log.update_first_unstable(&mut log.writer.lock());
         }
-        Ok(log)
+        log
     }
 
     pub fn topic_partition(&self) -> &TopicPartition {
@@ -181,8 +196,8 @@ impl Log {
     }
 
     /// Takes effect with the next operation.
-    pub fn set_config(&self, config: LogConfig) {
-        self.config.store(Arc::new(config));
+    pub fn set_config(&self, config: impl Into<Arc<LogConfig>>) {
+        self.config.store(config.into());
     }
 
     /// The topic's id from `partition.metadata`; `None` if there is no such file.
@@ -201,10 +216,6 @@ impl Log {
         partition_metadata::write(self.place.disk.as_ref(), &path, topic_id)?;
         let _ = self.topic_id.set(Some(topic_id));
         Ok(())
-    }
-
-    pub fn log_start_offset(&self) -> i64 {
-        self.log_start_offset.load(Acquire)
     }
 
     /// The offset of the next record.
@@ -230,7 +241,14 @@ impl Log {
     /// Moves the high watermark to the end of the log: every replica of the ISR, which is this one, has it all.
     /// Of two appenders the slower one does not take it back.
     pub fn commit_all(&self) -> Result<(), LogError> {
-        self.activate()?;
+        if !self.activated.load(Acquire) {
+            // Nothing to activate the log for; whoever does that is kept out meanwhile.
+            let _writer = self.writer.lock();
+            if !self.activated.load(Acquire) {
+                self.high_watermark.fetch_max(self.log_end_offset(), AcqRel);
+                return Ok(());
+            }
+        }
         self.high_watermark.fetch_max(self.log_end_offset(), AcqRel);
         if self.first_unstable_offset.load(Acquire) != i64::MAX {
             self.update_first_unstable(&mut self.writer.lock());
@@ -253,6 +271,7 @@ impl Log {
 
     /// Bytes of all segments' log files.
     pub fn size(&self) -> Result<u64, LogError> {
+        self.list()?;
         let mut total = 0;
         for segment in self.segments.load().iter() {
             total += u64::from(segment.size(&self.place)?);
@@ -498,33 +517,6 @@ impl Log {
         Ok(())
     }
 
-    /// Restores producer state if that was put off when the log was opened.
-    pub(super) fn activate(&self) -> Result<(), LogError> {
-        if self.activated.load(Acquire) {
-            return Ok(());
-        }
-        let mut writer = self.writer.lock();
-        if self.activated.load(Acquire) {
-            return Ok(());
-        }
-        let recovery = self.recovery(self.now_at_open_ms);
-        let end = self.log_end_offset();
-        let found = self.active().next_offset(&self.place)?;
-        if found != end {
-            return Err(LogError::malformed(
-                &self.place.dir(),
-                format!(
-                    "ends at offset {found}, not at {end} as the checkpoint of a clean stop says; \
-                     remove .kafka_cleanshutdown to have the log recovered"
-                ),
-            ));
-        }
-        writer.producers = recovery.restore_producers(&self.segments.load(), end)?;
-        self.update_first_unstable(&mut writer);
-        self.activated.store(true, Release);
-        Ok(())
-    }
-
     pub(super) fn update_first_unstable(&self, writer: &mut Writer) {
         writer.producers.on_high_watermark(self.high_watermark());
         let first = writer.producers.first_unstable_offset().unwrap_or(i64::MAX);
@@ -532,16 +524,24 @@ impl Log {
     }
 
     pub(super) fn epochs(&self) -> Result<MappedMutexGuard<'_, LeaderEpochs>, LogError> {
+        // Asked before the lock is taken: it may have to look.
+        let start = self.log_start_offset();
         let mut epochs = self.epochs.lock();
         if epochs.is_none() {
             let mut read = super::load::read_epochs(&self.place)?;
             read.truncate_from_end(self.log_end_offset());
-            read.truncate_from_start(self.log_start_offset());
+            read.truncate_from_start(start);
             *epochs = Some(read);
         }
         Ok(MutexGuard::map(epochs, |epochs| {
             epochs.get_or_insert_default()
         }))
+    }
+
+    pub(super) fn replace_epochs(&self, epochs: LeaderEpochs) {
+        *self.epochs.lock() = Some(epochs);
+        self.epochs_unwritten.store(true, Release);
+        self.epochs_unsynced.store(true, Release);
     }
 
     pub(super) fn store_epochs(&self, sync: bool) -> Result<(), LogError> {

@@ -173,7 +173,7 @@ impl LogManager {
         tp: &TopicPartition,
         topic_id: Uuid,
         dir: Option<&Path>,
-        config: LogConfig,
+        config: impl Into<Arc<LogConfig>>,
         now_ms: i64,
     ) -> Result<Arc<Log>, LogError> {
         let mut logs = self.logs.write();
@@ -305,14 +305,7 @@ impl LogManager {
 
     /// `log.flush.start.offset.checkpoint.interval.ms`
     pub fn checkpoint_log_start_offsets(&self) -> Result<(), LogError> {
-        self.checkpoint(checkpoints::LOG_START, |log| {
-            let first = log
-                .segments
-                .load()
-                .first()
-                .map_or(0, |first| first.base_offset());
-            Some(log.log_start_offset()).filter(|start| *start > first)
-        })
+        self.checkpoint(checkpoints::LOG_START, Log::checkpointed_log_start)
     }
 
     /// Closes all logs in order and leaves `broker_epoch` for the next start. A directory in which
@@ -389,6 +382,10 @@ impl LogManager {
                 dir.path.display()
             );
         }
+        let configs = TopicConfigs {
+            of: config_of,
+            known: Mutex::default(),
+        };
         let next = AtomicUsize::new(0);
         let opened = Mutex::new(Vec::with_capacity(tps.len()));
         let failure = Mutex::new(None);
@@ -396,7 +393,7 @@ impl LogManager {
             for _ in 0..config.recovery_threads_per_dir.clamp(1, tps.len().max(1)) {
                 scope.spawn(|| {
                     while let Some(tp) = tps.get(next.fetch_add(1, Relaxed)) {
-                        match self.open_log(dir, tp, &state, config.now_ms, config_of) {
+                        match self.open_log(dir, tp, &state, config.now_ms, &configs) {
                             Ok(log) => opened.lock().push(log),
                             Err(e) => {
                                 failure.lock().get_or_insert(e);
@@ -439,14 +436,20 @@ impl LogManager {
         now_ms: i64,
         config_of: &(impl Fn(&str) -> LogConfig + Sync),
     ) -> Result<Vec<TopicPartition>, LogError> {
-        let mut tps = Vec::new();
+        let mut tps: Vec<TopicPartition> = Vec::new();
         for entry in self.disk.read_dir(&dir.path).at(&dir.path)? {
             if !entry.is_dir {
                 continue;
             }
             match PartitionDir::parse(&entry.name) {
                 PartitionDir::Live(tp) if &*tp.topic == CLUSTER_METADATA_TOPIC => {}
-                PartitionDir::Live(tp) => tps.push(tp),
+                PartitionDir::Live(mut tp) => {
+                    // Partitions of a topic share its name.
+                    if let Some(last) = tps.last().filter(|last| last.topic == tp.topic) {
+                        tp.topic = last.topic.clone();
+                    }
+                    tps.push(tp);
+                }
                 PartitionDir::Deleted => {
                     // No topic has this name: the broker's own value.
                     let delay_ms = config_of(&entry.name).file_delete_delay_ms;
@@ -469,7 +472,7 @@ impl LogManager {
         tp: &TopicPartition,
         state: &DirState,
         now_ms: i64,
-        config_of: &(impl Fn(&str) -> LogConfig + Sync),
+        configs: &TopicConfigs<impl Fn(&str) -> LogConfig + Sync>,
     ) -> Result<Log, LogError> {
         let options = LogOptions {
             clean: state.clean,
@@ -478,12 +481,11 @@ impl LogManager {
             high_watermark: state.high_watermarks.get(tp).copied(),
             ..self.options(now_ms)
         };
-        Log::open(
-            &dir.path.join(tp.to_string()),
-            tp.clone(),
-            config_of(&tp.topic),
-            options,
-        )
+        let (path, config) = (dir.path.join(tp.to_string()), configs.get(&tp.topic));
+        match Log::dormant(&path, tp, &config, &options) {
+            Some(log) => Ok(log),
+            None => Log::open(&path, tp.clone(), config, options),
+        }
     }
 
     /// A checkpoint that cannot be read costs time, not records: recovery then starts earlier.
@@ -566,6 +568,24 @@ impl LogManager {
             }
         }
         result
+    }
+}
+
+/// The configurations of topics, each worked out once: it is asked for by every partition.
+struct TopicConfigs<'a, F> {
+    of: &'a F,
+    known: Mutex<HashMap<Arc<str>, Arc<LogConfig>>>,
+}
+
+impl<F: Fn(&str) -> LogConfig> TopicConfigs<'_, F> {
+    fn get(&self, topic: &Arc<str>) -> Arc<LogConfig> {
+        let mut known = self.known.lock();
+        if let Some(config) = known.get(topic) {
+            return config.clone();
+        }
+        let config = Arc::new((self.of)(topic));
+        known.insert(topic.clone(), config.clone());
+        config
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `partition.metadata` | [`partition_metadata`] | `version: 0` | partition refused |
 //! | `*-offset-checkpoint` | [`checkpoints`] | line 1: 0 | ignored with a warning |
 //! | `.kafka_cleanshutdown` | [`directory`], JSON | `version: 0` | taken for an unclean stop |
+mod activation;
 pub mod append;
 pub mod checkpoints;
 pub mod config;

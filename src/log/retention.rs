@@ -44,12 +44,15 @@ impl Log {
     pub fn apply_retention(&self, now_ms: i64) -> Result<usize, LogError> {
         let config = self.config();
         let bounded = config.delete && (config.retention_ms >= 0 || config.retention_bytes >= 0);
-        let start_moved = self
-            .segments
-            .load()
-            .first()
-            .is_some_and(|first| first.base_offset() < self.log_start_offset());
+        if self.is_dormant() && !bounded && self.checkpointed_log_start().is_none() {
+            return Ok(0);
+        }
+        self.list()?;
+        let start_moved = self.checkpointed_log_start().is_some();
         if !bounded && !start_moved {
+            return Ok(0);
+        }
+        if self.is_asleep() && !self.has_deletable(&config, now_ms)? {
             return Ok(0);
         }
         self.activate()?;
@@ -82,6 +85,17 @@ impl Log {
             result = result.and(removed);
         }
         result
+    }
+
+    fn has_deletable(&self, config: &LogConfig, now_ms: i64) -> Result<bool, LogError> {
+        for reason in [Reason::Start, Reason::Time, Reason::Size] {
+            if (reason == Reason::Start || config.delete)
+                && self.count_deletable(reason, config, now_ms)? > 0
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How many of the oldest segments `reason` gives up.
