@@ -243,18 +243,20 @@ impl Bench<'_> {
         }
     }
 
-    /// A JVM compiles what it runs often: rounds are run until one costs no less CPU than the one before.
+    /// A JVM compiles what it runs often: rounds are run until several in a row cost no less CPU than the cheapest
+    /// so far. A single one may be a coincidence: the compiler itself is part of the cost.
     fn warm_up(&self, round: impl Fn(&Node) -> f64) {
-        let patience = Duration::from_secs(if self.options.quick { 20 } else { 60 });
-        for node in self.nodes {
+        let (patience, settled) = match self.options.quick {
+            true => (Duration::from_secs(20), 1),
+            false => (Duration::from_secs(90), 3),
+        };
+        for node in self.nodes.iter().filter(|node| node.is_jvm()) {
             let deadline = Instant::now() + patience;
-            let mut before = f64::MAX;
-            loop {
+            let (mut least, mut in_a_row) = (f64::MAX, 0);
+            while in_a_row < settled && Instant::now() < deadline {
                 let cost = round(node);
-                if cost > before * 0.9 || Instant::now() > deadline {
-                    break;
-                }
-                before = cost;
+                in_a_row = if cost > least * 0.95 { in_a_row + 1 } else { 0 };
+                least = least.min(cost);
             }
         }
     }

@@ -117,6 +117,11 @@ impl<'a> Node<'a> {
         took
     }
 
+    /// Whether it is slow before its compiler has seen the work.
+    pub fn is_jvm(&self) -> bool {
+        matches!(self.system, System::Genuine(_))
+    }
+
     pub fn connect(&self) -> Connection {
         Connection::open(self.port)
     }

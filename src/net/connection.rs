@@ -24,6 +24,9 @@ const SEND_GRACE: Duration = Duration::from_millis(50);
 
 /// Answers of up to this many bytes together are sent as one.
 const HELD_BYTES: usize = 4 * 1024;
+/// Answers are not held beyond this many bytes of requests: the peer, who may wait for them before it sends more,
+/// should work while we do.
+const HELD_REQUEST_BYTES: usize = 24 * 1024;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -85,6 +88,7 @@ async fn exchange<S: Service>(
             if std::mem::take(&mut resting) {
                 quiet.as_mut().reset(Instant::now() + RELEASE_AFTER);
             }
+            let request_bytes = frame.len();
             let reply = {
                 let mut call = pin!(service.call(peer, session, frame));
                 match poll_once(call.as_mut()).await {
@@ -101,7 +105,7 @@ async fn exchange<S: Service>(
                     held.send(stream, &stop).await.map_err(End::Io)?;
                     return Err(End::Refused(why));
                 }
-                Reply::One(bytes) if bytes.len() <= HELD_BYTES => held.push(bytes),
+                Reply::One(bytes) if bytes.len() <= HELD_BYTES => held.push(bytes, request_bytes),
                 reply => {
                     held.send(stream, &stop).await.map_err(End::Io)?;
                     send(stream, reply, &stop).await.map_err(End::Io)?;
@@ -152,16 +156,18 @@ async fn exchange<S: Service>(
 struct Held {
     answers: Vec<Bytes>,
     bytes: usize,
+    request_bytes: usize,
 }
 
 impl Held {
-    fn push(&mut self, answer: Bytes) {
+    fn push(&mut self, answer: Bytes, request_bytes: usize) {
         self.bytes += answer.len();
+        self.request_bytes += request_bytes;
         self.answers.push(answer);
     }
 
     fn is_full(&self) -> bool {
-        self.bytes >= HELD_BYTES
+        self.bytes >= HELD_BYTES || self.request_bytes >= HELD_REQUEST_BYTES
     }
 
     async fn send(&mut self, stream: &TcpStream, stop: &CancellationToken) -> io::Result<()> {
@@ -176,7 +182,7 @@ impl Held {
                 all.freeze()
             }
         };
-        self.bytes = 0;
+        (self.bytes, self.request_bytes) = (0, 0);
         send(stream, Reply::One(bytes), stop).await
     }
 }

@@ -1,6 +1,6 @@
 //! `kafka-console-producer`: sends the lines of stdin to a topic.
 //!
-//! One thread reads blocks of stdin, the main thread cuts them into lines and copies each line
+//! Stdin comes in blocks, the main thread cuts them into lines and copies each line
 //! straight into its batch: memory stays constant however long the input is.
 mod failures;
 mod input;
