@@ -6,7 +6,7 @@ use super::runtime::{LoadError, PartitionLog};
 use super::shard::Shard;
 use crate::protocol::records::control::ControlRecordTypeSchema;
 use crate::protocol::records::decode_value;
-use crate::record::{self, BatchView};
+use crate::record::{self, BatchView, StoredBatch};
 
 /// Control record types that end a transaction.
 const ABORT: i16 = 0;
@@ -49,29 +49,30 @@ fn replay_batches<S: Shard>(
     mut offset: i64,
     shard: &mut S,
 ) -> Result<i64, LoadError> {
-    for batch in record::batches(bytes) {
+    for batch in record::stored_batches(bytes) {
         let batch = batch.map_err(|error| LoadError::corrupt(partition, offset, error))?;
-        if batch.next_offset() <= offset {
+        let next_offset = batch.header().next_offset();
+        if next_offset <= offset {
             continue;
         }
-        if batch.is_control() {
-            replay_marker(&batch, partition, shard)?;
-        } else {
-            replay_records(&batch, partition, offset, shard)?;
+        match batch.v2().filter(|batch| batch.is_control()) {
+            Some(control) => replay_marker(control, partition, shard)?,
+            None => replay_records(&batch, partition, offset, shard)?,
         }
-        offset = batch.next_offset();
+        offset = next_offset;
     }
     Ok(offset)
 }
 
 fn replay_records<S: Shard>(
-    batch: &BatchView,
+    batch: &StoredBatch,
     partition: i32,
     from: i64,
     shard: &mut S,
 ) -> Result<(), LoadError> {
-    let corrupt = |error| LoadError::corrupt(partition, batch.base_offset(), error);
-    let producer_id = batch.is_transactional().then(|| batch.producer_id());
+    let corrupt = |error| LoadError::corrupt(partition, from, error);
+    let transactional = batch.v2().filter(|batch| batch.is_transactional());
+    let producer_id = transactional.map(|batch| batch.producer_id());
     let records = batch.records().map_err(corrupt)?;
     for record in records.iter() {
         let record = record.map_err(corrupt)?;

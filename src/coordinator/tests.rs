@@ -17,6 +17,7 @@ use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use crate::protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use crate::protocol::messages::*;
 use crate::protocol::{ErrorCode, Uuid};
+use crate::record::legacy::build::MessageFormat;
 use crate::record::{self, Compression};
 
 const PARTITIONS: i32 = 3;
@@ -55,6 +56,19 @@ impl MemoryLog {
         let bytes = &mut state.partitions.get_mut(&partition).unwrap().bytes;
         // The length of the key of the first record.
         bytes[record::HEADER_LEN + 4] = 0x7f;
+    }
+
+    /// Turns every batch into a message set of before Kafka 0.11.
+    fn age(&self, format: &MessageFormat) {
+        for partition in self.0.lock().partitions.values_mut() {
+            let mut old = Vec::new();
+            for batch in record::batches(&partition.bytes) {
+                let records = batch.unwrap().records().unwrap();
+                let messages = records.iter().map(|record| record.unwrap().into());
+                format.write(messages, &mut old).unwrap();
+            }
+            partition.bytes = old;
+        }
     }
 
     fn catch_up(&self) {
@@ -107,9 +121,9 @@ impl PartitionLog for MemoryLog {
         let Some(log) = state.partitions.get(&partition) else {
             return Ok(Bytes::new());
         };
-        let batch = record::batches(&log.bytes)
+        let batch = record::stored_batches(&log.bytes)
             .map(Result::unwrap)
-            .find(|batch| batch.last_offset() >= offset);
+            .find(|batch| batch.header().last_offset() >= offset);
         Ok(batch.map_or_else(Bytes::new, |batch| Bytes::copy_from_slice(batch.bytes())))
     }
 }
@@ -311,6 +325,28 @@ async fn everything_is_there_after_a_restart() {
     let groups = start(&log, Compression::None).await;
     for group in ["a", "b", "c"] {
         assert_eq!(offset(&groups, group).await, Ok(-1));
+    }
+}
+
+#[tokio::test]
+async fn offsets_written_by_an_old_kafka_are_loaded() {
+    for (magic, compression) in [(0, Compression::None), (1, Compression::Gzip)] {
+        let log = MemoryLog::default();
+        let groups = start(&log, Compression::None).await;
+        for (group, offset) in [("a", 1), ("b", 2), ("a", 4)] {
+            assert_eq!(commit(&groups, group, offset).await, ErrorCode::None);
+        }
+        groups.close();
+        log.age(&MessageFormat {
+            magic,
+            compression,
+            timestamp_type: record::TimestampType::Create,
+            append_time: -1,
+        });
+        let groups = start(&log, Compression::None).await;
+        for (group, expected) in [("a", 4), ("b", 2)] {
+            assert_eq!(offset(&groups, group).await, Ok(expected), "magic {magic}");
+        }
     }
 }
 

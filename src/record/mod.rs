@@ -33,7 +33,8 @@ pub use error::BatchError;
 pub use recompress::{recompress, renumber};
 pub use records::{Header, Headers, RecordIter, RecordView, Records};
 pub use stored::{
-    Checksum, StoredBatch, StoredHeader, StoredRecordIter, StoredRecords, stored_batches,
+    Checksum, StoredBatch, StoredBatches, StoredHeader, StoredRecordIter, StoredRecords,
+    stored_batches,
 };
 pub use validate::{
     AppendRules, InvalidBatch, RecordFacts, RejectReason, RejectedRecord, validate_for_append,

@@ -2,7 +2,8 @@
 //! walks over segments, or reads records wherever they come from, sees all formats through this.
 use super::legacy::{self, LegacyBatch, LegacyHeader, LegacyRecordIter, LegacyRecords};
 use super::{
-    BatchError, BatchHeader, BatchView, NO_LEADER_EPOCH, RecordIter, RecordView, Records, batch,
+    BatchError, BatchHeader, BatchView, NO_LEADER_EPOCH, RecordIter, RecordView, Records,
+    TimestampType, batch,
 };
 
 /// The header of a batch of any format. The records need not be in memory.
@@ -76,6 +77,18 @@ impl<'a> StoredHeader<'a> {
             Self::V2(header) => header.max_timestamp(),
             Self::Legacy(header) => header.max_timestamp(),
         }
+    }
+
+    /// `None` in magic 0, which has no timestamps.
+    pub fn timestamp_type(&self) -> Option<TimestampType> {
+        match self {
+            Self::V2(header) => Some(header.timestamp_type()),
+            Self::Legacy(header) => (header.magic() > 0).then(|| header.timestamp_type()),
+        }
+    }
+
+    pub fn is_control(&self) -> bool {
+        self.v2().is_some_and(BatchHeader::is_control)
     }
 
     /// −1 in the formats that have none.
@@ -250,21 +263,31 @@ impl<'a> Iterator for StoredRecordIter<'a> {
 
 /// Iterates over the whole batches at the front of `bytes`, of any format. A cut-off batch at the
 /// end is not an error.
-pub fn stored_batches(
-    bytes: &[u8],
-) -> impl Iterator<Item = Result<StoredBatch<'_>, BatchError>> + Clone {
-    let mut rest = bytes;
-    std::iter::from_fn(move || match StoredBatch::first(rest) {
-        Ok(Some(batch)) => {
-            rest = rest.get(batch.bytes().len()..).unwrap_or_default();
-            Some(Ok(batch))
+pub fn stored_batches(bytes: &[u8]) -> StoredBatches<'_> {
+    StoredBatches { rest: bytes }
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredBatches<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for StoredBatches<'a> {
+    type Item = Result<StoredBatch<'a>, BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match StoredBatch::first(self.rest) {
+            Ok(Some(batch)) => {
+                self.rest = self.rest.get(batch.bytes().len()..).unwrap_or_default();
+                Some(Ok(batch))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                self.rest = &[];
+                Some(Err(error))
+            }
         }
-        Ok(None) => None,
-        Err(error) => {
-            rest = &[];
-            Some(Err(error))
-        }
-    })
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use super::fetched::Fetched;
 use crate::client::TopicPartition;
 use crate::client::errors::{ClientError, Result};
-use crate::record::{BatchView, RecordView};
+use crate::record::{
+    BatchHeader, BatchView, NO_PRODUCER_ID, RecordView, StoredBatch, stored_batches,
+};
 
 pub struct Completed {
     pub partition: TopicPartition,
@@ -78,8 +80,9 @@ impl Completed {
     /// The offset after the last whole batch: where the next fetch begins.
     pub fn end_offset(&self) -> Result<i64> {
         let mut end = self.next_offset;
-        for batch in crate::record::batches(&self.records) {
-            end = batch.map_err(|error| self.damaged(&error))?.last_offset() + 1;
+        for batch in stored_batches(&self.records) {
+            let batch = batch.map_err(|error| self.damaged(&error))?;
+            end = batch.header().next_offset();
         }
         Ok(end)
     }
@@ -93,26 +96,29 @@ impl Completed {
         let (mut start, mut end) = (0, 0);
         while count < records_max {
             let rest = self.records.get(end..).unwrap_or_default();
-            let batch = match BatchView::first(rest) {
+            let batch = match StoredBatch::first(rest) {
                 Ok(Some(batch)) => batch,
                 Ok(None) => break,
                 Err(error) => return Err(self.damaged(&error)),
             };
+            let header = batch.header();
             let (size, last_offset, epoch) =
-                (batch.size(), batch.last_offset(), batch.leader_epoch());
-            if self.check_crcs && !batch.crc_is_valid() {
+                (header.size(), header.last_offset(), header.leader_epoch());
+            if self.check_crcs && batch.check_crc().is_err() {
                 return Err(self.damaged(&"its CRC does not match"));
             }
-            let records = batch.record_count();
-            let (producer, control) = (batch.producer_id(), batch.is_control());
-            let aborts = control && self.read_committed && is_abort_marker(&batch);
-            let transactional = batch.is_transactional();
+            let records = self.count(&batch)?;
+            let control = header.is_control();
+            let producer = header.v2().map_or(NO_PRODUCER_ID, BatchHeader::producer_id);
+            let marker = batch.v2().filter(|_| control && self.read_committed);
+            let aborts = marker.is_some_and(is_abort_marker);
+            let transactional = header.v2().is_some_and(BatchHeader::is_transactional);
             if count > 0 && !self.would_show(producer, transactional, control, last_offset) {
                 // What was found so far is a piece of its own; this batch is looked at next.
                 break;
             }
             if self.is_visible(producer, transactional, control, aborts, last_offset) {
-                count += usize::try_from(records).unwrap_or_default().max(1);
+                count += records.max(1);
             } else {
                 start = end + size;
             }
@@ -135,6 +141,17 @@ impl Completed {
             from,
             count,
         }))
+    }
+
+    /// How many records a batch claims to hold. Message sets do not say: theirs are counted.
+    fn count(&self, batch: &StoredBatch<'_>) -> Result<usize> {
+        match batch {
+            StoredBatch::V2(batch) => Ok(usize::try_from(batch.record_count()).unwrap_or_default()),
+            StoredBatch::Legacy(set) => match set.records() {
+                Ok(records) => Ok(records.iter().count()),
+                Err(error) => Err(self.damaged(&error)),
+            },
+        }
     }
 
     /// Whether the application sees the batch, without following transactions yet.
@@ -195,7 +212,8 @@ fn is_abort_marker(batch: &BatchView<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{BatchBuilder, BatchMeta};
+    use crate::record::legacy::build::{Message, MessageFormat};
+    use crate::record::{BatchBuilder, BatchMeta, Compression, StoredHeader, TimestampType};
 
     fn batch(base_offset: i64, values: &[&str], meta: BatchMeta) -> Bytes {
         let mut builder = BatchBuilder::new();
@@ -262,7 +280,7 @@ mod tests {
             let before = completed.bytes();
             if let Some(fetched) = completed.next(records_max).unwrap() {
                 let mut values = Vec::new();
-                let each = |_: &BatchView<'_>, record: &RecordView<'_>| {
+                let each = |_: &StoredHeader<'_>, record: &RecordView<'_>| {
                     values.push(String::from_utf8(record.value.unwrap().to_vec()).unwrap());
                     Ok::<_, ClientError>(())
                 };
@@ -292,6 +310,43 @@ mod tests {
         let expected = [(owned(&["b", "c", "d"]), 4), (owned(&["e"]), 10)];
         assert_eq!((seen.as_slice(), end), (expected.as_slice(), 10));
         assert_eq!(completed(1, &batches, &[], false).end_offset().unwrap(), 10);
+    }
+
+    #[test]
+    fn message_sets_of_old_are_read_as_batches_are() {
+        let set = |magic, compression, offsets: std::ops::Range<i64>| {
+            let format = MessageFormat {
+                magic,
+                compression,
+                timestamp_type: TimestampType::Create,
+                append_time: -1,
+            };
+            let message = |offset| Message {
+                offset,
+                timestamp: 5,
+                key: None,
+                value: Some(b"old"),
+            };
+            let mut bytes = Vec::new();
+            format.write(offsets.map(message), &mut bytes).unwrap();
+            Bytes::from(bytes)
+        };
+        let batches = [
+            set(0, Compression::None, 0..1),
+            set(0, Compression::Gzip, 1..4),
+            set(1, Compression::Snappy, 4..6),
+            batch(6, &["new"], BatchMeta::default()),
+        ];
+        let (seen, end) = pieces(completed(2, &batches, &[], true), 4);
+        let expected = [
+            (owned(&["old", "old"]), 4),
+            (owned(&["old", "old", "new"]), 7),
+        ];
+        assert_eq!((seen.as_slice(), end), (expected.as_slice(), 7));
+        assert_eq!(completed(2, &batches, &[], true).end_offset().unwrap(), 7);
+        let mut damaged = batches[1].to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert!(completed(1, &[damaged.into()], &[], true).next(9).is_err());
     }
 
     #[test]

@@ -5,7 +5,10 @@ use bytes::Bytes;
 
 use crate::client::TopicPartition;
 use crate::client::errors::{ClientError, Result};
-use crate::record::{BatchView, Batches, DECOMPRESSED_MAX, RecordIter, RecordView, Records};
+use crate::record::{
+    DECOMPRESSED_MAX, RecordView, StoredBatch, StoredBatches, StoredHeader, StoredRecordIter,
+    StoredRecords, stored_batches,
+};
 
 /// Batches of one partition, in order. Nothing is decoded before it is asked for.
 ///
@@ -56,7 +59,7 @@ impl Fetched {
     pub fn batches(&self) -> FetchedBatches<'_> {
         FetchedBatches {
             fetched: self,
-            batches: crate::record::batches(&self.records),
+            batches: stored_batches(&self.records),
         }
     }
 
@@ -64,17 +67,18 @@ impl Fetched {
     pub fn for_each<E: From<ClientError>>(
         &self,
         buffer: &mut Vec<u8>,
-        mut each: impl FnMut(&BatchView<'_>, &RecordView<'_>) -> Result<(), E>,
+        mut each: impl FnMut(&StoredHeader<'_>, &RecordView<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for batch in crate::record::batches(&self.records) {
+        for batch in stored_batches(&self.records) {
             let batch = batch.map_err(|error| self.damaged(&error))?;
+            let header = batch.header();
             let records = batch
                 .records_with(buffer, DECOMPRESSED_MAX)
                 .map_err(|error| self.damaged(&error))?;
             for record in records.iter() {
                 let record = record.map_err(|error| self.damaged(&error))?;
                 if record.offset >= self.from {
-                    each(&batch, &record)?;
+                    each(&header, &record)?;
                 }
             }
         }
@@ -91,7 +95,7 @@ impl Fetched {
 
 pub struct FetchedBatches<'a> {
     fetched: &'a Fetched,
-    batches: Batches<'a>,
+    batches: StoredBatches<'a>,
 }
 
 impl<'a> Iterator for FetchedBatches<'a> {
@@ -107,10 +111,10 @@ impl<'a> Iterator for FetchedBatches<'a> {
     }
 }
 
-/// One batch; its header is `view`.
+/// One batch, of whichever message format it is stored in.
 pub struct FetchedBatch<'a> {
     fetched: &'a Fetched,
-    pub view: BatchView<'a>,
+    pub view: StoredBatch<'a>,
 }
 
 impl<'a> FetchedBatch<'a> {
@@ -127,7 +131,7 @@ impl<'a> FetchedBatch<'a> {
 /// The records of a batch, from the position on.
 pub struct BatchRecords<'a> {
     fetched: &'a Fetched,
-    records: Records<'a>,
+    records: StoredRecords<'a>,
 }
 
 impl BatchRecords<'_> {
@@ -141,7 +145,7 @@ impl BatchRecords<'_> {
 
 pub struct BatchRecordIter<'a> {
     fetched: &'a Fetched,
-    records: RecordIter<'a>,
+    records: StoredRecordIter<'a>,
 }
 
 impl<'a> Iterator for BatchRecordIter<'a> {

@@ -319,7 +319,7 @@ impl Printing {
     async fn print(&mut self, fetched: &Fetched) -> Result<(), End> {
         for batch in fetched.batches() {
             let batch = batch.map_err(End::Failed)?;
-            let timestamp_type = batch.view.timestamp_type();
+            let timestamp_type = batch.view.header().timestamp_type();
             let records = batch.records().map_err(End::Failed)?;
             for record in records.iter() {
                 let record = record.map_err(End::Failed)?;
@@ -331,7 +331,7 @@ impl Printing {
                 let consumed = ConsumedRecord {
                     partition: fetched.partition.partition,
                     offset: record.offset,
-                    timestamp: Some((timestamp_type, record.timestamp)),
+                    timestamp: timestamp_type.map(|kind| (kind, record.timestamp)),
                     key: record.key,
                     value: record.value,
                     headers: record.headers().map(|header| (header.key, header.value)),
