@@ -23,7 +23,7 @@ use crate::protocol::messages::produce_response::{
 };
 use crate::protocol::messages::{ProduceRequest, ProduceResponse};
 use crate::protocol::{ErrorCode, Records, Str};
-use crate::record;
+use crate::record::{self, BatchError};
 
 use std::sync::Arc;
 
@@ -194,7 +194,7 @@ fn check_batch(
 ) -> Result<(), Failure> {
     let batch = match record::BatchView::first(records) {
         Ok(Some(batch)) => batch,
-        Ok(None) => return Err(ErrorCode::InvalidRecord.into()),
+        Ok(None) | Err(BatchError::OldMagic(_)) => return Err(ErrorCode::InvalidRecord.into()),
         Err(e) => {
             let mut failure = Failure::from(ErrorCode::CorruptMessage);
             failure.message = Some(e.to_string());
