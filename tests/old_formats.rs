@@ -216,17 +216,14 @@ fn append(broker: &Broker) {
     }
 }
 
-/// The index files of the old segments.
+/// The index files of the segments that took nothing new. (Magic 0 does not age: that of `v0` was not rolled.)
 fn indexes(data: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for topic in TOPICS {
-        for base in [0, RECORDS] {
-            for suffix in ["index", "timeindex"] {
-                let name = format!("{topic}-0/{base:020}.{suffix}");
-                if let Ok(bytes) = fs::read(data.join(&name)) {
-                    found.insert(name, bytes);
-                }
-            }
+    for (topic, base) in [("v1", 0), ("mixed", 0), ("mixed", RECORDS)] {
+        for suffix in ["index", "timeindex"] {
+            let name = format!("{topic}-0/{base:020}.{suffix}");
+            let bytes = fs::read(data.join(&name)).unwrap();
+            found.insert(name, bytes);
         }
     }
     found
@@ -311,15 +308,7 @@ fn a_directory_of_an_old_cluster_is_served_as_it_is_stored() {
     append(&broker);
     broker.stop();
     let (mine, judged) = (indexes(&ours.join("data")), indexes(&theirs.join("data")));
-    assert_eq!(
-        mine.keys().collect::<Vec<_>>(),
-        judged.keys().collect::<Vec<_>>()
-    );
     for (name, bytes) in &judged {
-        // Magic 0 does not age: its segment took the new batch too, and with it the time of the test.
-        if name.starts_with("v0-0") && name.ends_with("timeindex") {
-            continue;
-        }
         assert_eq!(mine[name], *bytes, "{name}");
     }
 }
