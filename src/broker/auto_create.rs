@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tracing::info;
 
 use super::context::RequestContext;
+use super::full_disk::check_room;
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::CreateTopicsRequest;
 use crate::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -16,6 +17,9 @@ pub async fn create_missing(
     cx: &RequestContext<'_>,
     names: Vec<String>,
 ) -> BTreeMap<String, ErrorCode> {
+    if let Err(error) = check_room(cx.broker) {
+        return names.into_iter().map(|name| (name, error.code)).collect();
+    }
     let topics = names.iter().map(|name| topic(cx, name)).collect();
     let request = CreateTopicsRequest {
         topics,

@@ -14,12 +14,13 @@ use super::dispatch::now_ms;
 use super::node::Broker;
 use crate::controller::{ApiError, Controller, ControllerResult};
 use crate::metadata::image::MetadataImage;
-use crate::protocol::ErrorCode;
 use crate::protocol::messages::{
-    BrokerRegistrationRequest, ControllerRegistrationRequest, CreatePartitionsRequest,
-    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    AssignReplicasToDirsRequest, BrokerRegistrationRequest, ControllerRegistrationRequest,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
 };
+use crate::protocol::{ErrorCode, Uuid};
 use crate::raft::{MetadataLog, RaftError, SingleVoter};
 
 /// Requests that may wait for the controller; more wait for a place.
@@ -105,9 +106,24 @@ impl ControllerHandle {
         let job: Job = Box::new(|driver| {
             if let Some(broker) = &driver.broker {
                 super::publish::host_missing(broker, driver.voter.image(), now_ms());
+                driver.assign_directories(now_ms());
             }
         });
         let _ = self.jobs.send(job).await;
+    }
+
+    /// Takes directories of the broker out of use. `lost` names the replicas in them.
+    pub async fn directories_offline(
+        &self,
+        lost: AssignReplicasToDirsRequest,
+        directories: Vec<Uuid>,
+    ) -> Result<(), ApiError> {
+        let broker_id = lost.broker_id;
+        // Replicas first of which the metadata does not know where they were.
+        self.decide(move |c, image| c.assign_replicas_to_dirs(image, &lost))
+            .await?;
+        self.decide(move |c, image| c.directories_offline(image, broker_id, &directories))
+            .await
     }
 
     /// Takes the lead of its partitions from the broker, and shuts it out, as the last change before it stops.
@@ -221,6 +237,7 @@ impl ControllerDriver {
         let now_ms = now_ms();
         match self.commit(&result, now_ms) {
             Ok(()) => {
+                self.assign_directories(now_ms);
                 self.maintain(now_ms);
                 Ok(result.response)
             }
@@ -247,6 +264,29 @@ impl ControllerDriver {
             }
         }
         Ok(())
+    }
+
+    /// Tells the metadata in which directories the broker has put its new replicas.
+    fn assign_directories(&mut self, now_ms: i64) {
+        let Some(broker) = self.broker.clone() else {
+            return;
+        };
+        let Some(request) = broker.directories.take_unassigned(&broker) else {
+            return;
+        };
+        let image = self.voter.image();
+        let assigned = self.controller.assign_replicas_to_dirs(image, &request);
+        let written = assigned.map(|result| {
+            (!result.records.is_empty())
+                .then(|| self.commit(&result, now_ms))
+                .transpose()
+        });
+        match written {
+            Ok(Ok(_)) => {}
+            // The next start compares again.
+            Ok(Err(e)) => error!("cannot write the metadata log: {e}"),
+            Err(e) => warn!("replicas are not assigned to their directories: {e}"),
+        }
     }
 
     /// Snapshots and retention. What fails is tried again: the log has everything.

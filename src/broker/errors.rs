@@ -11,6 +11,11 @@ use crate::protocol::ErrorCode;
 pub fn append_error(partition: &Partition, refused: AppendError) -> Failure {
     let mut failure = Failure::from(append_error_code(&refused));
     match refused {
+        // Of a full directory the log tells once.
+        AppendError::DiskFull {
+            source: LogError::Full(_),
+            ..
+        } => {}
         AppendError::DiskFull { .. } | AppendError::Storage(_) => {
             warn!(
                 "cannot append to {}-{}: {refused}",
@@ -79,6 +84,8 @@ fn storage_error_code(error: &LogError) -> ErrorCode {
         LogError::Io { .. }
         | LogError::Malformed { .. }
         | LogError::Offline(_)
+        | LogError::Unsynced { .. }
+        | LogError::Full(_)
         | LogError::Locked { .. }
         | LogError::Exists(_)
         | LogError::Duplicate { .. } => ErrorCode::KafkaStorageError,

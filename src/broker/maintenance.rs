@@ -84,6 +84,8 @@ pub fn start(broker: &Arc<Broker>, tasks: &TaskTracker) {
         tasks.spawn(every(broker.clone(), delay_ms, interval_ms, work));
     }
     tasks.spawn(snapshots(broker.clone()));
+    tasks.spawn(directories(broker.clone()));
+    tasks.spawn(super::full_disk::watch(broker.clone()));
     tasks.spawn(hosting(broker.clone()));
 }
 
@@ -122,6 +124,17 @@ async fn hosting(broker: Arc<Broker>) {
         let missing = !broker.unhosted.lock().is_empty();
         if missing {
             broker.controller.host_missing().await;
+        }
+    }
+}
+
+/// Deals with log directories that fail, as soon as they do.
+async fn directories(broker: Arc<Broker>) {
+    loop {
+        super::directories::handle_failures(&broker).await;
+        tokio::select! {
+            () = broker.directories.changed.notified() => {}
+            () = broker.stopping.cancelled() => return,
         }
     }
 }

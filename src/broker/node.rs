@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auto_create::OFFSETS_TOPIC;
 use super::controller_driver::ControllerHandle;
+use super::directories::Directories;
 use super::fetch_session::FetchSessions;
 use super::offsets_log::OffsetsLog;
 use super::partition::{Leadership, Topics};
@@ -40,6 +41,7 @@ pub struct Broker {
     /// Partitions that are this node's and whose logs could not be made, for want of room say.
     pub unhosted: Mutex<BTreeSet<(Uuid, i32)>>,
     pub logs: LogManager,
+    pub directories: Directories,
     pub fetch_sessions: Mutex<FetchSessions>,
     pub producer_ids: ProducerIds,
     pub controller: ControllerHandle,

@@ -122,6 +122,14 @@ impl Topic {
         self.partitions.read().get(index)?.clone()
     }
 
+    /// Forgets a partition whose log is gone; who waits for it looks again.
+    pub fn remove(&self, index: i32) -> Option<Arc<Partition>> {
+        let index = usize::try_from(index).ok()?;
+        let removed = self.partitions.write().get_mut(index)?.take()?;
+        removed.waiters.wake();
+        Some(removed)
+    }
+
     pub fn partitions(&self) -> Vec<Arc<Partition>> {
         self.partitions.read().iter().flatten().cloned().collect()
     }

@@ -3,6 +3,7 @@
 //! Runs on the controller's thread, before the change is answered, so that a topic can be used as soon as its creator
 //! hears of it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tracing::{error, info};
@@ -50,12 +51,14 @@ pub fn host(
     if !partition.replicas.contains(&broker.node_id) {
         return;
     }
+    let tp = TopicPartition::new(topic.name.as_ref(), index);
     let leadership = broker.leadership(partition);
     let hosted = broker
         .topics
         .by_id(&topic.id)
         .and_then(|topic| topic.partition(index));
     if let Some(hosted) = hosted {
+        note_directory(broker, partition, topic.id, index, &tp);
         let takes_over = leadership.is_leader && !hosted.leadership().is_leader;
         hosted.set_leadership(leadership);
         if takes_over {
@@ -63,16 +66,19 @@ pub fn host(
         }
         return;
     }
-    let tp = TopicPartition::new(topic.name.as_ref(), index);
     let config = configs.of(&topic.name);
     let opened = match broker.logs.log(&tp) {
         Some(log) => Ok(log),
-        None => broker
-            .logs
-            .create(&tp, topic.id, None, config.log.clone(), now_ms),
+        None => match place(broker, partition) {
+            Place::In(dir) => broker
+                .logs
+                .create(&tp, topic.id, dir, config.log.clone(), now_ms),
+            Place::Lost => return,
+        },
     };
     match opened {
         Ok(log) => {
+            note_directory(broker, partition, topic.id, index, &tp);
             let hosted = Partition::new(topic.name.clone(), topic.id, index, log, leadership);
             hosted.set_min_insync_replicas(config.min_insync_replicas);
             let hosted = Arc::new(hosted);
@@ -87,6 +93,44 @@ pub fn host(
                 error!("cannot create the log of {tp}, to be tried again: {e}");
             }
         }
+    }
+}
+
+/// Where a replica that has no log here belongs.
+enum Place<'a> {
+    /// In this directory; `None`: where there are the fewest.
+    In(Option<&'a Path>),
+    /// In a directory that is offline: its records are there, to begin anew elsewhere would lose them.
+    Lost,
+}
+
+fn place<'a>(broker: &'a Broker, partition: &PartitionImage) -> Place<'a> {
+    let directories = &broker.directories;
+    let assigned = partition.directory_of(broker.node_id).unwrap_or_default();
+    if directories.is_lost(assigned) {
+        return Place::Lost;
+    }
+    let known = directories.path_of(assigned);
+    // It may have been put into any directory, of which the metadata has not heard.
+    let is_new = partition.partition_epoch == 0;
+    match known {
+        None if !is_new && !directories.all_online() => Place::Lost,
+        known => Place::In(known),
+    }
+}
+
+/// Has the metadata told where the replica is, if it does not know.
+fn note_directory(
+    broker: &Broker,
+    partition: &PartitionImage,
+    topic_id: Uuid,
+    index: i32,
+    tp: &TopicPartition,
+) {
+    if let Some(dir) = broker.logs.dir_of(tp) {
+        broker
+            .directories
+            .note(broker, partition, topic_id, index, dir);
     }
 }
 

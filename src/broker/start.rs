@@ -6,6 +6,7 @@
 //! ```
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::controller_driver::{ControllerDriver, ControllerHandle, ControllerQueue};
+use super::directories::Directories;
 use super::dispatch::{Door, now_ms};
 use super::fetch_session::FetchSessions;
 use super::node::Broker;
@@ -31,6 +33,8 @@ use crate::controller::{ApiError, Controller};
 use crate::coordinator::group::GroupConfig;
 use crate::coordinator::runtime::RuntimeConfig;
 use crate::coordinator::{GroupCoordinator, PartitionLog};
+use crate::log::health::DiskUse;
+use crate::log::storage::{Disk, RealDisk};
 use crate::log::{LogError, LogManager, LogManagerConfig};
 use crate::metadata::format::FormatError;
 use crate::metadata::image::MetadataImage;
@@ -66,6 +70,10 @@ pub enum StartError {
     Bind { listener: String, reason: String },
     #[error("a node with the controller role needs a listener named in controller.listener.names")]
     NoControllerListener,
+    #[error(
+        "none of the log directories can be used, see above; mend one of them or name another in log.dirs"
+    )]
+    NoLogDirectory,
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -90,7 +98,7 @@ impl Node {
         let (config, listeners) = with_bound_ports(config, listeners);
         let mut driver = controller(&config, &storage)?;
         driver.activate()?;
-        let logs = open_logs(&config, driver.image())?;
+        let logs = open_logs(&config, &storage, driver.image())?;
         let epoch = register(&mut driver, &config, &storage, &logs)?;
         let (handle, queue) = ControllerHandle::new();
         let broker = broker(config, &storage, &driver, logs, epoch, handle, runtime);
@@ -260,6 +268,11 @@ fn controller(config: &BrokerConfig, storage: &Storage) -> Result<ControllerDriv
         ms_between_snapshots: log.max_snapshot_interval_ms,
         retention_bytes: log.max_retention_bytes,
         retention_ms: log.max_retention_ms,
+        disk: storage.health.guard(
+            &config.metadata_log_dir,
+            &(Arc::new(RealDisk) as Arc<dyn Disk>),
+            DiskUse::Essential,
+        ),
         ..VoterConfig::new(
             config.node_id,
             storage.metadata_dir_id,
@@ -276,12 +289,17 @@ fn controller(config: &BrokerConfig, storage: &Storage) -> Result<ControllerDriv
     Ok(ControllerDriver::new(controller, voter))
 }
 
-fn open_logs(config: &BrokerConfig, image: &MetadataImage) -> Result<LogManager, StartError> {
+fn open_logs(
+    config: &BrokerConfig,
+    storage: &Storage,
+    image: &MetadataImage,
+) -> Result<LogManager, StartError> {
     let configs = Configs::new(config, image);
     let options = LogManagerConfig {
         recovery_threads_per_dir: usize::try_from(config.logs.recovery_threads_per_data_dir)
             .unwrap_or(1),
         producer_expiration_ms: i64::from(config.logs.producer_id_expiration_ms),
+        health: Arc::clone(&storage.health),
         ..LogManagerConfig::new(config.log_dirs.clone(), now_ms())
     };
     Ok(LogManager::open(options, |topic| {
@@ -329,11 +347,24 @@ fn register(
             .collect(),
         features: supported_broker_features(),
         rack: config.rack.clone(),
-        log_dirs: storage.log_dir_ids.clone(),
+        log_dirs: online_ids(storage),
         previous_broker_epoch: logs.previous_broker_epoch().unwrap_or(-1),
         ..Default::default()
     };
     Ok(driver.register(&controller, &broker)?)
+}
+
+/// `directory.id` of the log directories that are online, in the order of their paths.
+fn online_ids(storage: &Storage) -> Vec<Uuid> {
+    let is_online = |path: &Path| {
+        let health = storage.health.of(path);
+        health.is_none_or(|dir| !dir.is_offline())
+    };
+    let online = storage
+        .log_dir_ids
+        .iter()
+        .filter(|(path, _)| is_online(path));
+    online.map(|(_, id)| *id).collect()
 }
 
 fn broker(
@@ -349,6 +380,8 @@ fn broker(
     let slots = usize::try_from(config.fetch.max_session_cache_slots).unwrap_or(0);
     let image = driver.image().clone();
     let groups = groups(&config, &image, offsets.clone());
+    let directories = Directories::new(storage.health.clone(), storage.log_dir_ids.clone());
+    directories.watch(&config.log_dirs, &config.metadata_log_dir);
     let broker = Arc::new(Broker {
         cluster_id: storage.cluster_id.as_str().into(),
         node_id: config.node_id,
@@ -356,6 +389,7 @@ fn broker(
         topics: Default::default(),
         unhosted: Default::default(),
         logs,
+        directories,
         fetch_sessions: parking_lot::Mutex::new(FetchSessions::new(slots)),
         producer_ids: Default::default(),
         controller,

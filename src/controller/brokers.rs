@@ -337,7 +337,7 @@ pub fn supported_controller_features()
     feature::supported().into_iter().map(range).collect()
 }
 
-fn registered(image: &MetadataImage, id: i32) -> Result<&BrokerRegistration, ApiError> {
+pub(super) fn registered(image: &MetadataImage, id: i32) -> Result<&BrokerRegistration, ApiError> {
     image.cluster.broker(id).ok_or_else(|| {
         let message = format!("Broker ID {id} is not currently registered");
         ApiError::new(ErrorCode::BrokerIdNotRegistered, message)

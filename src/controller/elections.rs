@@ -59,12 +59,21 @@ impl Controller {
         image: &MetadataImage,
         change: BrokerChange,
     ) -> Vec<VersionedRecord> {
+        self.changes_among(image, change, |_, _, _| true)
+    }
+
+    /// The same for those partitions that `among` (topic, partition, its state) picks.
+    pub(super) fn changes_among(
+        &self,
+        image: &MetadataImage,
+        change: BrokerChange,
+        among: impl Fn(Uuid, i32, &PartitionImage) -> bool,
+    ) -> Vec<VersionedRecord> {
         let mut records = Vec::new();
         for topic in image.topics.iter() {
-            let mut concerned = topic
-                .partitions
-                .iter()
-                .filter(|(_, partition)| change.concerns(partition));
+            let mut concerned = topic.partitions.iter().filter(|(index, partition)| {
+                change.concerns(partition) && among(topic.id, **index, partition)
+            });
             // The settings are looked up for topics that need them only.
             let Some(first) = concerned.next() else {
                 continue;
@@ -76,7 +85,7 @@ impl Controller {
                     change
                         .decides(replica)
                         .unwrap_or_else(|| image.cluster.is_active(replica))
-                        && has_online_directory(image, partition, replica)
+                        && image.has_online_directory(partition, replica)
                 };
                 let rules = Rules {
                     version: image.features.metadata_version(),
@@ -111,26 +120,6 @@ impl Controller {
         self.topic_setting(image, &topic.name, "unclean.leader.election.enable")
             .is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
     }
-}
-
-/// Whether the directory that the partition is in is one that its broker has online.
-fn has_online_directory(image: &MetadataImage, partition: &PartitionImage, replica: i32) -> bool {
-    const LOST: Uuid = Uuid::from_u128(2);
-    let at = partition.replicas.iter().position(|id| *id == replica);
-    let directory = at
-        .and_then(|at| partition.directories.get(at))
-        .copied()
-        .unwrap_or_default();
-    // 0 and 1: not assigned yet.
-    if directory.as_u128() < 2 {
-        return true;
-    }
-    let online = image
-        .cluster
-        .broker(replica)
-        .map(|broker| &*broker.log_dirs)
-        .unwrap_or_default();
-    directory != LOST && (online.is_empty() || online.contains(&directory))
 }
 
 /// The state that a partition is to get.

@@ -8,6 +8,7 @@ pub mod activation;
 pub mod brokers;
 pub mod configs;
 mod create_topics;
+mod directories;
 mod elections;
 pub mod features;
 mod partitions;

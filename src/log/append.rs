@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::config::{CompressionPolicy, LogConfig};
 use super::error::{AppendError, At, LogError};
+use super::health::Condition;
 use super::log::{Log, Writer};
 use super::names::TXN_INDEX_SUFFIX;
 use super::producer_state::{BatchMetadata, ProducerBatch, ProducerUpdates};
@@ -401,6 +402,9 @@ impl Log {
                 AppendError::Storage(source)
             }
         };
+        if self.place.disk.state() == Condition::Full {
+            return Err(failed(LogError::Full(self.tp.clone())));
+        }
         if self.must_roll(&out, config, now_ms).map_err(failed)? {
             self.roll_locked(writer, out.first_offset(), now_ms)
                 .map_err(failed)?;

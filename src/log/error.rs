@@ -28,6 +28,11 @@ pub enum LogError {
     /// After a failed fsync nobody knows what the device has.
     #[error("the log of {0} is offline after a failed flush; restart the broker to recover it")]
     Offline(TopicPartition),
+    #[error("{path}: forcing it to the device failed: {source}")]
+    Unsynced { path: PathBuf, source: io::Error },
+    /// Appends wait for room; whoever gives up waiting hears of it.
+    #[error("the log directory of {0} is full")]
+    Full(TopicPartition),
     #[error("the log of {0} is closed")]
     Closed(TopicPartition),
 }
@@ -42,7 +47,11 @@ impl LogError {
 
     /// Whether the cause is a disk without room.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if is_disk_full(source))
+        match self {
+            Self::Io { source, .. } => is_disk_full(source),
+            Self::Full(_) => true,
+            _ => false,
+        }
     }
 }
 

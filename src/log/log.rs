@@ -17,6 +17,7 @@ use super::config::LogConfig;
 use super::epochs::{self, EpochEntry, LeaderEpochs};
 use super::error::{At, LogError, ReadError};
 use super::file_cache::FileCache;
+use super::health::Condition;
 use super::names::{SNAPSHOT_SUFFIX, TopicPartition};
 use super::partition_metadata;
 use super::place::Place;
@@ -385,14 +386,23 @@ impl Log {
     /// After a failure the log takes no more appends: what the device has is not known.
     pub fn flush(&self, now_ms: i64) -> Result<(), LogError> {
         let result = self.flush_inner(now_ms);
-        if result.is_err() {
-            self.offline.store(true, Release);
+        match &result {
+            Ok(()) => {}
+            // Nothing was forced and nothing is lost: it is tried again.
+            Err(e) if e.is_disk_full() => self.rolled.store(true, Release),
+            Err(e) => self.give_up(&e.to_string()),
         }
         result
     }
 
+    /// Takes the log offline, and with it its directory, if that is watched.
+    pub fn give_up(&self, cause: &str) {
+        self.offline.store(true, Release);
+        self.place.disk.give_up(cause);
+    }
+
     fn flush_inner(&self, now_ms: i64) -> Result<(), LogError> {
-        if self.offline.load(Acquire) {
+        if self.is_offline() {
             return Err(LogError::Offline(self.tp.clone()));
         }
         self.rolled.store(false, Release);
@@ -442,7 +452,7 @@ impl Log {
             return Ok(());
         }
         writer.closed = true;
-        if self.offline.load(Acquire) {
+        if self.is_offline() {
             return Err(LogError::Offline(self.tp.clone()));
         }
         let end = self.log_end_offset();
@@ -511,10 +521,19 @@ impl Log {
         if writer.closed {
             return Err(LogError::Closed(self.tp.clone()));
         }
-        if self.offline.load(Acquire) {
-            return Err(LogError::Offline(self.tp.clone()));
+        self.check_online()
+    }
+
+    /// Refuses to serve from a directory that has failed.
+    pub(super) fn check_online(&self) -> Result<(), LogError> {
+        match self.is_offline() {
+            true => Err(LogError::Offline(self.tp.clone())),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    fn is_offline(&self) -> bool {
+        self.offline.load(Acquire) || self.place.disk.state() == Condition::Offline
     }
 
     pub(super) fn update_first_unstable(&self, writer: &mut Writer) {

@@ -12,6 +12,7 @@ use super::config::LogConfig;
 use super::directory::CleanShutdown;
 use super::error::{At, LogError};
 use super::file_cache::FileCache;
+use super::health::{Condition, DiskUse, Health};
 use super::log::{Log, LogOptions, PRODUCER_EXPIRATION_MS};
 use super::names::{
     CLUSTER_METADATA_TOPIC, DELETE_DIR_SUFFIX, PartitionDir, STRAY_DIR_SUFFIX, TopicPartition,
@@ -37,12 +38,15 @@ pub struct LogManagerConfig {
     pub producer_expiration_ms: i64,
     /// Segment files kept open at most.
     pub open_files_max: usize,
+    /// Watches over `dirs`; those that are offline are left out.
+    pub health: Arc<Health>,
     pub now_ms: i64,
 }
 
 impl LogManagerConfig {
     pub fn new(dirs: Vec<PathBuf>, now_ms: i64) -> Self {
         Self {
+            health: Arc::new(Health::new(&dirs)),
             dirs,
             disk: Arc::new(RealDisk),
             recovery_threads_per_dir: 2,
@@ -56,33 +60,36 @@ impl LogManagerConfig {
 /// The logs of a node.
 #[derive(Debug)]
 pub struct LogManager {
-    disk: Arc<dyn Disk>,
     files: Arc<FileCache>,
     producer_expiration_ms: i64,
-    dirs: Vec<LogDir>,
-    logs: RwLock<HashMap<TopicPartition, Hosted>>,
-    deletions: Mutex<Vec<PendingDeletion>>,
+    pub(super) dirs: Vec<LogDir>,
+    pub(super) logs: RwLock<HashMap<TopicPartition, Hosted>>,
+    pub(super) deletions: Mutex<Vec<PendingDeletion>>,
 }
 
 #[derive(Debug)]
-struct LogDir {
-    path: PathBuf,
+pub(super) struct LogDir {
+    pub(super) path: PathBuf,
+    /// For its partitions.
+    pub(super) disk: Arc<dyn Disk>,
+    /// For its checkpoints.
+    pub(super) essential: Arc<dyn Disk>,
     clean_shutdown: Option<CleanShutdown>,
     /// What was written last to each checkpoint, so that nothing is written twice.
     written: Mutex<BTreeMap<&'static str, Offsets>>,
 }
 
 #[derive(Debug, Clone)]
-struct Hosted {
-    log: Arc<Log>,
+pub(super) struct Hosted {
+    pub(super) log: Arc<Log>,
     /// Which of the log directories it is in.
-    dir: usize,
+    pub(super) dir: usize,
 }
 
 #[derive(Debug)]
-struct PendingDeletion {
-    path: PathBuf,
-    due_ms: i64,
+pub(super) struct PendingDeletion {
+    pub(super) path: PathBuf,
+    pub(super) due_ms: i64,
 }
 
 /// What a log directory tells of its logs before they are opened.
@@ -102,36 +109,44 @@ impl LogManager {
     ) -> Result<Self, LogError> {
         let mut manager = Self {
             files: Arc::new(FileCache::new(config.open_files_max)),
-            disk: config.disk.clone(),
             producer_expiration_ms: config.producer_expiration_ms,
             dirs: Vec::new(),
             logs: RwLock::default(),
             deletions: Mutex::default(),
         };
         for path in &config.dirs {
-            let clean_shutdown = CleanShutdown::read(config.disk.as_ref(), path)?;
-            let written = Mutex::default();
+            let guard = |use_of| config.health.guard(path, &config.disk, use_of);
             manager.dirs.push(LogDir {
                 path: path.clone(),
-                clean_shutdown,
-                written,
+                disk: guard(DiskUse::Partitions),
+                essential: guard(DiskUse::Essential),
+                clean_shutdown: None,
+                written: Mutex::default(),
             });
         }
-        for at in 0..manager.dirs.len() {
-            manager.open_dir(at, &config, &config_of)?;
+        for dir in &mut manager.dirs {
+            let read = CleanShutdown::read(dir.essential.as_ref(), &dir.path);
+            dir.clean_shutdown = dir.unless_offline(read)?.flatten();
+        }
+        for (at, dir) in manager.dirs.iter().enumerate() {
+            dir.unless_offline(manager.open_dir(at, &config, &config_of))?;
         }
         for dir in &manager.dirs {
-            CleanShutdown::remove(config.disk.as_ref(), &dir.path)?;
+            dir.unless_offline(CleanShutdown::remove(dir.essential.as_ref(), &dir.path))?;
+        }
+        for dir in manager.dirs.iter().filter(|dir| dir.is_offline()) {
+            manager.forget_dir(&dir.path);
         }
         Ok(manager)
     }
 
-    /// The broker epoch that the last stop left behind in every directory; `None` if one of them
-    /// was not stopped in order or they differ.
+    /// The broker epoch that the last stop left behind in every directory that is online; `None` if
+    /// one of them was not stopped in order or they differ.
     pub fn previous_broker_epoch(&self) -> Option<i64> {
         let mut epochs = self
             .dirs
             .iter()
+            .filter(|dir| !dir.is_offline())
             .map(|dir| dir.clean_shutdown.map(|c| c.broker_epoch));
         let first = epochs.next()??;
         epochs.all(|epoch| epoch == Some(first)).then_some(first)
@@ -167,7 +182,8 @@ impl LogManager {
         self.dirs.get(dir).map(|dir| dir.path.as_path())
     }
 
-    /// Creates an empty log in `dir`, one of [`Self::dirs`], or in the one with the fewest.
+    /// Creates an empty log in `dir`, one of [`Self::dirs`], or in the one with the fewest of those
+    /// that are online.
     pub fn create(
         &self,
         tp: &TopicPartition,
@@ -183,20 +199,26 @@ impl LogManager {
         let given = dir.and_then(|dir| self.dirs.iter().position(|known| known.path == dir));
         let emptiest = || {
             let hosted = |at: usize| logs.values().filter(|hosted| hosted.dir == at).count();
-            if self.dirs.len() == 1 {
-                Some(0)
-            } else {
-                (0..self.dirs.len()).min_by_key(|at| hosted(*at))
+            let condition = |at: &usize| self.dirs.get(*at).map(|dir| dir.disk.state());
+            let usable = |at: &usize| condition(at) == Some(Condition::Online);
+            match self.dirs.len() {
+                1 => Some(0),
+                count => (0..count).filter(usable).min_by_key(|at| hosted(*at)),
             }
         };
-        let at = given.or_else(emptiest).unwrap_or(0);
-        let Some(parent) = self.dirs.get(at) else {
-            return Err(LogError::Closed(tp.clone()));
+        let Some((at, parent)) = given
+            .or_else(emptiest)
+            .and_then(|at| Some((at, self.dirs.get(at)?)))
+        else {
+            return Err(LogError::Full(tp.clone()));
         };
+        if parent.disk.state() == Condition::Full {
+            return Err(LogError::Full(tp.clone()));
+        }
         let path = parent.path.join(tp.to_string());
         let options = LogOptions {
             clean: true,
-            ..self.options(now_ms)
+            ..self.options(parent, now_ms)
         };
         let log = Log::open(&path, tp.clone(), config, options)?;
         log.set_topic_id(topic_id)?;
@@ -250,7 +272,10 @@ impl LogManager {
         drop(deletions);
         let mut result = Ok(());
         for deletion in due {
-            let removed = match self.disk.remove_dir_all(&deletion.path) {
+            let Some(disk) = self.disk_of(&deletion.path) else {
+                continue;
+            };
+            let removed = match disk.remove_dir_all(&deletion.path) {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
                 other => other.at(&deletion.path),
             };
@@ -313,7 +338,8 @@ impl LogManager {
     pub fn shutdown(&self, broker_epoch: i64) -> Result<(), LogError> {
         let hosted: Vec<Hosted> = self.logs.read().values().cloned().collect();
         let mut result = Ok(());
-        for (at, dir) in self.dirs.iter().enumerate() {
+        let online = self.dirs.iter().enumerate();
+        for (at, dir) in online.filter(|(_, dir)| !dir.is_offline()) {
             let logs: Vec<_> = hosted
                 .iter()
                 .filter(|hosted| hosted.dir == at)
@@ -324,7 +350,7 @@ impl LogManager {
                 self.checkpoint_recovery_points()?;
                 self.checkpoint_high_watermarks()?;
                 self.checkpoint_log_start_offsets()?;
-                CleanShutdown { broker_epoch }.write(self.disk.as_ref(), &dir.path)
+                CleanShutdown { broker_epoch }.write(dir.essential.as_ref(), &dir.path)
             });
             if let Err(e) = stopped {
                 tracing::error!("{} is not stopped in order: {e}", dir.path.display());
@@ -341,15 +367,15 @@ impl LogManager {
             log.close(singly)?;
         }
         if !singly {
-            self.disk.sync_filesystem(&dir.path).at(&dir.path)?;
+            dir.disk.sync_filesystem(&dir.path).at(&dir.path)?;
         }
         logs.iter().for_each(|log| log.mark_flushed());
         Ok(())
     }
 
-    fn options(&self, now_ms: i64) -> LogOptions {
+    pub(super) fn options(&self, dir: &LogDir, now_ms: i64) -> LogOptions {
         LogOptions {
-            disk: Arc::clone(&self.disk),
+            disk: Arc::clone(&dir.disk),
             files: Arc::clone(&self.files),
             clean: false,
             recovery_point: None,
@@ -437,7 +463,7 @@ impl LogManager {
         config_of: &(impl Fn(&str) -> LogConfig + Sync),
     ) -> Result<Vec<TopicPartition>, LogError> {
         let mut tps: Vec<TopicPartition> = Vec::new();
-        for entry in self.disk.read_dir(&dir.path).at(&dir.path)? {
+        for entry in dir.disk.read_dir(&dir.path).at(&dir.path)? {
             if !entry.is_dir {
                 continue;
             }
@@ -479,7 +505,7 @@ impl LogManager {
             recovery_point: state.recovery_points.get(tp).copied(),
             log_start_offset: state.log_start_offsets.get(tp).copied(),
             high_watermark: state.high_watermarks.get(tp).copied(),
-            ..self.options(now_ms)
+            ..self.options(dir, now_ms)
         };
         let (path, config) = (dir.path.join(tp.to_string()), configs.get(&tp.topic));
         match Log::dormant(&path, tp, &config, &options) {
@@ -490,7 +516,7 @@ impl LogManager {
 
     /// A checkpoint that cannot be read costs time, not records: recovery then starts earlier.
     fn read_checkpoint(&self, dir: &LogDir, name: &str) -> Offsets {
-        checkpoints::read(self.disk.as_ref(), &dir.path.join(name)).unwrap_or_else(|e| {
+        checkpoints::read(dir.essential.as_ref(), &dir.path.join(name)).unwrap_or_else(|e| {
             tracing::warn!("{e}; it is taken for empty");
             Offsets::new()
         })
@@ -510,24 +536,30 @@ impl LogManager {
                 offsets.insert(tp.clone(), offset);
             }
         }
+        let mut result = Ok(());
         for (dir, offsets) in self.dirs.iter().zip(by_dir) {
             let mut written = dir.written.lock();
-            if written.get(name) != Some(&offsets) {
-                checkpoints::write(self.disk.as_ref(), &dir.path.join(name), &offsets)?;
-                written.insert(name, offsets);
+            if dir.is_offline() || written.get(name) == Some(&offsets) {
+                continue;
+            }
+            let path = dir.path.join(name);
+            match checkpoints::write(dir.essential.as_ref(), &path, &offsets) {
+                Ok(()) => drop(written.insert(name, offsets)),
+                Err(e) => result = result.and(Err(e)),
             }
         }
-        Ok(())
+        result
     }
 
     fn forget_in_cleaner_checkpoints(&self, tps: &[TopicPartition]) -> Result<(), LogError> {
-        for dir in &self.dirs {
+        for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
             let path = dir.path.join(checkpoints::CLEANER);
-            let mut offsets = checkpoints::read(self.disk.as_ref(), &path)?;
+            let disk = dir.essential.as_ref();
+            let mut offsets = checkpoints::read(disk, &path)?;
             let before = offsets.len();
             offsets.retain(|tp, _| !tps.contains(tp));
             if offsets.len() < before {
-                checkpoints::write(self.disk.as_ref(), &path, &offsets)?;
+                checkpoints::write(disk, &path, &offsets)?;
             }
         }
         Ok(())
@@ -548,7 +580,7 @@ impl LogManager {
         };
         let log = Arc::clone(&hosted.log);
         log.leave(parent.path.join(renamed_dir(tp, unique, suffix)))?;
-        self.disk.sync_dir(&parent.path).at(&parent.path)?;
+        parent.disk.sync_dir(&parent.path).at(&parent.path)?;
         logs.remove(tp);
         Ok(Some(log))
     }

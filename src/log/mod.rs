@@ -12,6 +12,7 @@
 //! | `leader-epoch-checkpoint` | [`epochs`] | line 1: 0 | rebuilt from the batches |
 //! | `partition.metadata` | [`partition_metadata`] | `version: 0` | partition refused |
 //! | `*-offset-checkpoint` | [`checkpoints`] | line 1: 0 | ignored with a warning |
+//! | `.kafkars-reserve` | [`reserve`], room held back | none | made anew |
 //! | `.kafka_cleanshutdown` | [`directory`], JSON | `version: 0` | taken for an unclean stop |
 mod activation;
 pub mod append;
@@ -21,6 +22,7 @@ pub mod directory;
 pub mod epochs;
 pub mod error;
 pub mod file_cache;
+pub mod health;
 pub mod index_file;
 mod list_offsets;
 mod load;
@@ -29,6 +31,7 @@ mod load;
     reason = "the partition log is what the room is about"
 )]
 mod log;
+pub mod log_dirs;
 pub mod manager;
 pub mod names;
 pub mod offset_index;
@@ -38,6 +41,7 @@ pub mod producer_snapshot;
 pub mod producer_state;
 pub mod read;
 mod recovery;
+pub mod reserve;
 mod retention;
 pub mod segment;
 pub mod storage;

@@ -100,6 +100,7 @@ impl Log {
         limit: ReadLimit,
         min_one: bool,
     ) -> Result<LogRead, ReadError> {
+        self.check_online()?;
         self.activate()?;
         // The end is read last: a limit taken earlier is never past it.
         let high_watermark = self.high_watermark();

@@ -259,7 +259,11 @@ impl Segment {
     /// Forces the log file and, when `sealed`, the indexes to the device.
     pub fn sync(&self, place: &Place, sealed: bool) -> Result<(), LogError> {
         let path = place.file(self.base_offset, LOG_SUFFIX);
-        place.disk.sync(self.file(place)?.as_ref()).at(&path)?;
+        let file = self.file(place)?;
+        place
+            .disk
+            .sync(&file)
+            .map_err(|source| LogError::Unsynced { path, source })?;
         if !sealed {
             return Ok(());
         }

@@ -5,6 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::health::{Condition, DirHealth};
 
 /// How [`Disk::open`] opens a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,19 @@ pub trait Disk: Debug + Send + Sync {
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
     /// Size of the file at `path` and its modification time in ms since the epoch.
     fn stat(&self, path: &Path) -> io::Result<(u64, i64)>;
+
+    /// What may be done on this disk.
+    fn state(&self) -> Condition {
+        Condition::Online
+    }
+
+    /// Takes the disk offline for an error that says more than the operation's own.
+    fn give_up(&self, _cause: &str) {}
+
+    /// Who keeps the state of the directory that this disk is for.
+    fn health(&self) -> Option<Arc<DirHealth>> {
+        None
+    }
 }
 
 /// The machine's own file system.

@@ -204,7 +204,11 @@ impl SingleVoter {
         let size = batch.len() as u64;
         self.log
             .append_as_leader(batch, AppendOrigin::RaftLeader, self.epoch, now_ms)?;
-        self.log.flush(now_ms)?;
+        // What is in the log but not forced must not be built upon, nor be forced by a later append.
+        if let Err(e) = self.log.flush(now_ms) {
+            self.log.give_up(&e.to_string());
+            return Err(e.into());
+        }
         self.log.set_high_watermark(self.log.log_end_offset())?;
         self.bytes_since_snapshot += size;
         Ok(())

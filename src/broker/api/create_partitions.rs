@@ -3,6 +3,7 @@
 //! - 2: flexible. 3: throttled creations (KIP-599).
 
 use crate::broker::context::RequestContext;
+use crate::broker::full_disk::check_room;
 use crate::controller::ApiError;
 use crate::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use crate::protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
@@ -16,6 +17,9 @@ pub async fn handle(
         .iter()
         .map(|topic| topic.name.clone())
         .collect();
+    if let Err(error) = check_room(cx.broker) {
+        return failed(names, error);
+    }
     match cx.broker.controller.create_partitions(request).await {
         Ok(response) => response,
         Err(error) => failed(names, error),

@@ -3,6 +3,7 @@
 //! - 5: flexible; the created topic's configuration is answered (KIP-525). 7: topic ids (KIP-516).
 
 use crate::broker::context::RequestContext;
+use crate::broker::full_disk::check_room;
 use crate::controller::ApiError;
 use crate::protocol::messages::create_topics_response::CreatableTopicResult;
 use crate::protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
@@ -13,6 +14,9 @@ pub async fn handle(cx: &RequestContext<'_>, request: CreateTopicsRequest) -> Cr
         .iter()
         .map(|topic| topic.name.clone())
         .collect();
+    if let Err(error) = check_room(cx.broker) {
+        return failed(names, error);
+    }
     match cx.broker.controller.create_topics(request).await {
         Ok(response) => response,
         Err(error) => failed(names, error),

@@ -7,10 +7,12 @@ pub mod api_versions;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
+pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
+pub mod describe_log_dirs;
 pub mod describe_topic_partitions;
 pub mod fetch;
 pub mod find_coordinator;
@@ -109,6 +111,8 @@ apis! {
     IncrementalAlterConfigs (true, true) IncrementalAlterConfigsRequest => incremental_alter_configs;
     ListPartitionReassignments (true, true) ListPartitionReassignmentsRequest
         => list_partition_reassignments;
+    DeleteRecords (true, false) DeleteRecordsRequest => delete_records;
+    DescribeLogDirs (true, false) DescribeLogDirsRequest => describe_log_dirs;
     DescribeCluster (true, true) DescribeClusterRequest => describe_cluster;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
         => describe_topic_partitions;

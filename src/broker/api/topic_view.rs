@@ -36,7 +36,7 @@ pub fn usable(cx: &RequestContext<'_>, partition: &PartitionImage) -> Usable {
         .replicas
         .iter()
         .copied()
-        .filter(|id| !alive(*id))
+        .filter(|id| !alive(*id) || !image.has_online_directory(partition, *id))
         .collect();
     let leader = partition.leader;
     let (error, leader_id) = if leader == NO_LEADER || !alive(leader) {

@@ -2,6 +2,7 @@
 
 mod brokers;
 mod configs;
+mod directories;
 mod features;
 mod topics;
 

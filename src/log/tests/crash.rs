@@ -142,7 +142,7 @@ fn after_a_failed_flush_nothing_is_acknowledged() {
     };
     assert!(matches!(
         try_append(),
-        AppendError::Storage(LogError::Io { .. })
+        AppendError::Storage(LogError::Unsynced { .. })
     ));
     disk.heal();
     assert!(matches!(

@@ -30,6 +30,7 @@ pub use topics::{
 pub use write::{broker_record, feature_level};
 
 use super::MetadataRecord;
+use crate::protocol::Uuid;
 use crate::protocol::records::metadata::ProducerIdsRecord;
 
 /// The last record an image contains.
@@ -72,7 +73,25 @@ pub struct MetadataImage {
     pub unknown: Arc<Vec<MetadataRecord>>,
 }
 
+/// The directory of a replica whose broker has lost it.
+pub const LOST_DIRECTORY: Uuid = Uuid::from_u128(2);
+
 impl MetadataImage {
+    /// Whether the directory that a replica is in is one that its broker has online.
+    pub fn has_online_directory(&self, partition: &PartitionImage, replica: i32) -> bool {
+        let directory = partition.directory_of(replica).unwrap_or_default();
+        // 0 and 1: not assigned yet.
+        if directory.as_u128() < 2 {
+            return true;
+        }
+        let online = self
+            .cluster
+            .broker(replica)
+            .map(|broker| &*broker.log_dirs)
+            .unwrap_or_default();
+        directory != LOST_DIRECTORY && (online.is_empty() || online.contains(&directory))
+    }
+
     /// Whether no record has been applied.
     pub fn is_empty(&self) -> bool {
         self.same_content(&MetadataImage::default())

@@ -192,6 +192,12 @@ impl PartitionImage {
         }
     }
 
+    /// The log directory of a broker's replica; `None` if it has none.
+    pub fn directory_of(&self, broker_id: i32) -> Option<Uuid> {
+        let at = self.replicas.iter().position(|id| *id == broker_id)?;
+        self.directories.get(at).copied()
+    }
+
     /// The record that says all of this, with what `version` can hold.
     pub fn record(&self, topic_id: Uuid, index: i32, version: MetadataVersion) -> PartitionRecord {
         let elr = |ids: &Vec<i32>| (version.supports_elr() && !ids.is_empty()).then(|| ids.clone());
