@@ -8,8 +8,8 @@ use super::{
     NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, RecordView, TimestampType, codec,
 };
 
-/// Length, attributes, two deltas, key length: what stands before the key of a record.
-const PREFIX_MAX: usize = VARINT_MAX + 1 + VARLONG_MAX + VARINT_MAX + VARINT_MAX;
+/// Length, attributes, two deltas, key and value lengths, header count: all of a record but its bytes.
+const FIELDS_MAX: usize = VARINT_MAX + 1 + VARLONG_MAX + 4 * VARINT_MAX;
 
 /// What [`BatchBuilder::finish`] writes into the header, beside what the records say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,15 +207,29 @@ impl BatchBuilder {
         self.count += 1;
 
         self.buffer.reserve(body + VARINT_MAX);
-        let mut prefix = [0; PREFIX_MAX];
-        let mut at = put_varint(&mut prefix, 0, body_len) + 1; // attributes 0
-        at = put_varlong(&mut prefix, at, timestamp_delta);
-        at = put_varint(&mut prefix, at, offset_delta);
-        at = put_varint(&mut prefix, at, key.map_or(-1, |key| key.len() as i32));
-        self.buffer.extend_from_slice(&prefix[..at]);
-        self.buffer.extend_from_slice(key.unwrap_or_default());
-        self.put_nullable(value);
-        self.put_varint(header_count);
+        // The short fields between the long ones are put together first: each copy into the buffer costs a check.
+        let mut fields = [0; FIELDS_MAX];
+        let mut at = put_varint(&mut fields, 0, body_len) + 1; // attributes 0
+        at = put_varlong(&mut fields, at, timestamp_delta);
+        at = put_varint(&mut fields, at, offset_delta);
+        at = put_varint(&mut fields, at, key.map_or(-1, |key| key.len() as i32));
+        if let Some(key) = key {
+            self.buffer.extend_from_slice(&fields[..at]);
+            self.buffer.extend_from_slice(key);
+            at = 0;
+        }
+        at = put_varint(
+            &mut fields,
+            at,
+            value.map_or(-1, |value| value.len() as i32),
+        );
+        if let Some(value) = value {
+            self.buffer.extend_from_slice(&fields[..at]);
+            self.buffer.extend_from_slice(value);
+            at = 0;
+        }
+        at = put_varint(&mut fields, at, header_count);
+        self.buffer.extend_from_slice(&fields[..at]);
         Ok(())
     }
 

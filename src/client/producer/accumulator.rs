@@ -49,7 +49,7 @@ pub struct TopicState {
     pub partitions: ArcSwap<Vec<Arc<Partition>>>,
     /// Partitions with a leader; all of them when none has one.
     available: ArcSwap<Vec<usize>>,
-    sticky: Sticky,
+    pub(super) sticky: Sticky,
     next_in_turn: AtomicU32,
     /// Expected compressed size per byte, as bits of an `f32`.
     ratio: AtomicU32,
@@ -67,12 +67,12 @@ pub struct Partition {
     pub lane: AtomicUsize,
     /// Batches that wait in the queue, for adaptive partitioning.
     waiting: AtomicUsize,
-    queue: Mutex<Queue>,
+    pub(super) queue: Mutex<Queue>,
 }
 
 #[derive(Default)]
-struct Queue {
-    open: Option<OpenBatch>,
+pub(super) struct Queue {
+    pub(super) open: Option<OpenBatch>,
     closed: VecDeque<OpenBatch>,
     /// Whether the sender knows that there is something here.
     registered: bool,
@@ -340,7 +340,7 @@ impl Accumulator {
         }
     }
 
-    fn switch_sticky(&self, topic: &TopicState, partitions: &[Arc<Partition>]) {
+    pub(super) fn switch_sticky(&self, topic: &TopicState, partitions: &[Arc<Partition>]) {
         let available = topic.available.load();
         let queued = |at: usize| {
             partitions
@@ -352,7 +352,12 @@ impl Accumulator {
     }
 
     #[inline]
-    fn has_room(&self, topic: &TopicState, open: Option<&mut OpenBatch>, bound: usize) -> bool {
+    pub(super) fn has_room(
+        &self,
+        topic: &TopicState,
+        open: Option<&mut OpenBatch>,
+        bound: usize,
+    ) -> bool {
         let Some(open) = open else {
             return false;
         };
@@ -544,7 +549,7 @@ impl Accumulator {
     }
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -34,6 +34,7 @@ mod memory;
 mod partitioner;
 mod record;
 mod requests;
+mod run;
 mod sealed;
 mod sender;
 mod topics;
@@ -49,11 +50,12 @@ use tokio_util::sync::CancellationToken;
 pub use accumulator::Topic;
 pub use partitioner::{murmur2, partition_for_key};
 pub use record::{BatchOutcome, Delivery, OutcomeHandler, Record, RecordMetadata, TryAppendError};
+pub use run::Run;
 
 use super::cluster::Client;
 pub use super::config::{Acks, Partitioning, ProducerConfig};
 use super::errors::{ClientError, Result};
-use accumulator::Accumulator;
+use accumulator::{Accumulator, TopicState};
 use topics::Topics;
 
 /// A producer; share it by reference or in an `Arc`.
@@ -107,13 +109,20 @@ impl Producer {
 
     /// Appends a record without waiting; returns its partition. The bytes are copied.
     pub fn try_append(&self, topic: &Topic, record: &Record<'_>) -> Result<i32, TryAppendError> {
-        self.try_place(topic, record, None)
+        self.try_place(&topic.state, record, None)
+    }
+
+    /// Has `work` append records to one topic without waiting, at less cost each than alone. What is looked up is kept
+    /// between records, and the partition of the last one stays locked until `work` returns: it must not wait.
+    pub fn append_run<T>(&self, topic: &Topic, work: impl FnOnce(&mut Run<'_>) -> T) -> T {
+        let partitions = topic.state.partitions.load();
+        work(&mut Run::new(self, &topic.state, &partitions))
     }
 
     /// Appends a record; returns its partition. Waits while `buffer.memory` is in use, at most
     /// `max.block.ms`. Acknowledgement comes later: to the handler, or by [`Producer::flush`].
     pub async fn append(&self, topic: &Topic, record: &Record<'_>) -> Result<i32> {
-        match self.try_place(topic, record, None) {
+        match self.try_place(&topic.state, record, None) {
             Ok(partition) => Ok(partition),
             Err(reason) => self.place(topic, record, reason, None).await,
         }
@@ -122,7 +131,7 @@ impl Producer {
     /// Appends a record and returns a handle to its fate.
     pub async fn enqueue(&self, topic: &Topic, record: &Record<'_>) -> Result<Delivery> {
         let mut delivery = None;
-        if let Err(reason) = self.try_place(topic, record, Some(&mut delivery)) {
+        if let Err(reason) = self.try_place(&topic.state, record, Some(&mut delivery)) {
             self.place(topic, record, reason, Some(&mut delivery))
                 .await?;
         }
@@ -138,14 +147,14 @@ impl Producer {
 
     fn try_place(
         &self,
-        topic: &Topic,
+        topic: &Arc<TopicState>,
         record: &Record<'_>,
         delivery: Option<&mut Option<Delivery>>,
     ) -> Result<i32, TryAppendError> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(TryAppendError::Failed(ClientError::Closed));
         }
-        self.accumulator.try_append(&topic.state, record, delivery)
+        self.accumulator.try_append(topic, record, delivery)
     }
 
     /// Waits for what `reason` says is missing, and tries again.
@@ -174,7 +183,7 @@ impl Producer {
                         .await?;
                 }
             }
-            match self.try_place(topic, record, delivery.as_deref_mut()) {
+            match self.try_place(&topic.state, record, delivery.as_deref_mut()) {
                 Ok(partition) => return Ok(partition),
                 Err(again) => reason = again,
             }

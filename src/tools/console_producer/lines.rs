@@ -3,6 +3,8 @@
 //! A line ends at `\n`, `\r` or `\r\n`, as Java's `BufferedReader` has it; what follows the last
 //! end is a line too, unless it is empty. Bytes pass through as they came: Kafka's tool would turn
 //! those that are not UTF-8 into U+FFFD, which loses data and helps nobody.
+use std::ops::Range;
+
 use memchr::memchr2;
 
 /// One line, or word of one that is longer than the limit.
@@ -10,6 +12,17 @@ use memchr::memchr2;
 pub enum Line<'a> {
     Whole(&'a [u8]),
     /// Longer than the limit; its bytes were dropped as they arrived.
+    TooLong {
+        bytes: u64,
+    },
+}
+
+/// Where a line is: see [`LineSplitter::line`].
+#[derive(Debug, Clone)]
+pub enum Found {
+    Block(Range<usize>),
+    /// It began in an earlier block.
+    Carried,
     TooLong {
         bytes: u64,
     },
@@ -41,9 +54,10 @@ impl LineSplitter {
         }
     }
 
-    /// The next whole line of `block`, which is read from `*at` on; `None` when the rest of the
-    /// block is the start of a line and has been put aside.
-    pub fn next<'a>(&'a mut self, block: &'a [u8], at: &mut usize) -> Option<Line<'a>> {
+    /// Where the next whole line of `block` is, which is read from `*at` on; `None` when the rest of
+    /// the block is the start of a line and has been put aside.
+    #[inline]
+    pub fn next(&mut self, block: &[u8], at: &mut usize) -> Option<Found> {
         if self.handed_out {
             self.carry.clear();
             self.handed_out = false;
@@ -60,7 +74,7 @@ impl LineSplitter {
             self.put_aside(rest);
             return None;
         };
-        let line = rest.get(..end).unwrap_or_default();
+        let line = *at..*at + end;
         let mut next = end + 1;
         if rest.get(end) == Some(&b'\r') {
             match rest.get(next) {
@@ -70,7 +84,16 @@ impl LineSplitter {
             }
         }
         *at += next;
-        Some(self.complete(line))
+        Some(self.complete(block, line))
+    }
+
+    /// The line that was found last.
+    pub fn line<'a>(&'a self, block: &'a [u8], found: Found) -> Line<'a> {
+        match found {
+            Found::Block(range) => Line::Whole(block.get(range).unwrap_or_default()),
+            Found::Carried => Line::Whole(&self.carry),
+            Found::TooLong { bytes } => Line::TooLong { bytes },
+        }
     }
 
     /// What is left when the input has ended.
@@ -82,7 +105,8 @@ impl LineSplitter {
         if self.carry.is_empty() && self.dropped == 0 {
             return None;
         }
-        Some(self.complete(&[]))
+        let found = self.complete(&[], 0..0);
+        Some(self.line(&[], found))
     }
 
     fn put_aside(&mut self, part: &[u8]) {
@@ -94,18 +118,18 @@ impl LineSplitter {
         }
     }
 
-    fn complete<'a>(&'a mut self, end: &'a [u8]) -> Line<'a> {
+    fn complete(&mut self, block: &[u8], end: Range<usize>) -> Found {
         if self.dropped == 0 && self.carry.is_empty() && end.len() <= self.limit {
-            return Line::Whole(end);
+            return Found::Block(end);
         }
-        self.put_aside(end);
+        self.put_aside(block.get(end).unwrap_or_default());
         if self.dropped > 0 {
-            return Line::TooLong {
+            return Found::TooLong {
                 bytes: std::mem::take(&mut self.dropped),
             };
         }
         self.handed_out = true;
-        Line::Whole(&self.carry)
+        Found::Carried
     }
 }
 
@@ -127,8 +151,8 @@ mod tests {
         let mut lines = Vec::new();
         for block in blocks {
             let mut at = 0;
-            while let Some(line) = splitter.next(block, &mut at) {
-                lines.push(own(line));
+            while let Some(found) = splitter.next(block, &mut at) {
+                lines.push(own(splitter.line(block, found)));
             }
         }
         lines.extend(splitter.finish().map(own));

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use self::failures::Failures;
 use self::input::{Block, Input};
 use self::line_reader::LineReader;
-use self::lines::{Line, LineSplitter};
+use self::lines::{Found, Line, LineSplitter};
 use self::options::DEFINITION;
 use self::progress::Progress;
 use super::cluster::{Interrupt, block_on};
@@ -134,32 +134,45 @@ impl Sending<'_> {
 
     async fn block(&mut self, block: &Block, splitter: &mut LineSplitter) -> anyhow::Result<()> {
         let mut at = 0;
-        while let Some(line) = splitter.next(block.bytes(), &mut at) {
-            if self.at_once(&line)? {
-                continue;
-            }
-            self.line(line).await?;
+        while let Some(found) = self.at_once(block, splitter, &mut at)? {
+            self.line(splitter.line(block.bytes(), found)).await?;
         }
         Ok(())
     }
 
-    /// The fast way: the topic is known, and there is room in its batch.
-    #[inline]
-    fn at_once(&mut self, line: &Line<'_>) -> anyhow::Result<bool> {
-        let (Some(topic), Line::Whole(bytes), false) = (&self.topic, line, self.sync) else {
-            return Ok(false);
+    /// The fast way, while the topic is known and there is room in its batches. Returns the first line that has to go
+    /// the patient way, or none at the end of the block.
+    fn at_once(
+        &mut self,
+        block: &Block,
+        splitter: &mut LineSplitter,
+        at: &mut usize,
+    ) -> anyhow::Result<Option<Found>> {
+        let block = block.bytes();
+        let Some(topic) = self.topic.as_ref().filter(|_| !self.sync) else {
+            return Ok(splitter.next(block, at));
         };
-        let parts = self.reader.parse(self.line + 1, bytes)?;
-        let record = Record {
-            timestamp: Some(self.now_ms),
-            key: parts.key,
-            value: parts.value,
-            headers: &parts.headers,
-            ..Record::default()
-        };
-        let taken = self.producer.try_append(topic, &record).is_ok();
-        self.line += u64::from(taken);
-        Ok(taken)
+        let (reader, now_ms, line_number) = (&self.reader, self.now_ms, &mut self.line);
+        self.producer.append_run(topic, |run| {
+            while let Some(found) = splitter.next(block, at) {
+                let Line::Whole(line) = splitter.line(block, found.clone()) else {
+                    return Ok(Some(found));
+                };
+                let parts = reader.parse(*line_number + 1, line)?;
+                let record = Record {
+                    timestamp: Some(now_ms),
+                    key: parts.key,
+                    value: parts.value,
+                    headers: &parts.headers,
+                    ..Record::default()
+                };
+                if run.try_append(&record).is_err() {
+                    return Ok(Some(found));
+                }
+                *line_number += 1;
+            }
+            Ok(None)
+        })
     }
 
     /// The patient way: waits for the topic, for room, and with `--sync` for the answer.
