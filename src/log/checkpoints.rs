@@ -51,7 +51,7 @@ fn format(offsets: &Offsets) -> String {
     text
 }
 
-fn parse(bytes: &[u8]) -> Result<Offsets, String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Offsets, String> {
     let text = str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?;
     let mut offsets = Offsets::new();
     for line in checkpoint_lines(text)? {

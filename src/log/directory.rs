@@ -69,6 +69,39 @@ impl DirectoryLock {
     }
 }
 
+/// Keeps whoever would use a log directory from starting, without writing to it, until dropped.
+#[derive(Debug)]
+pub struct StoppedDirectory {
+    /// Of a directory that was never used there is none.
+    _file: Option<File>,
+}
+
+impl StoppedDirectory {
+    /// Fails at once with [`LogError::Locked`] when `dir` is in use.
+    pub fn hold(dir: &Path) -> Result<Self, LogError> {
+        let metadata = std::fs::metadata(dir).at(dir)?;
+        let locked = || LogError::Locked {
+            path: dir.to_owned(),
+        };
+        if HELD.lock().contains(&(metadata.dev(), metadata.ino())) {
+            return Err(locked());
+        }
+        let path = dir.join(LOCK_FILE);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self { _file: None });
+            }
+            Err(e) => return Err(e).at(&path),
+        };
+        match fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Self { _file: Some(file) }),
+            Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Err(locked()),
+            Err(e) => Err(e.into()).at(&path),
+        }
+    }
+}
+
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
         // The descriptor, and with it the lock, goes after this: until then a second attempt in
@@ -145,6 +178,18 @@ mod tests {
         assert!(matches!(again, Err(LogError::Locked { .. })), "{again:?}");
         drop(lock);
         DirectoryLock::acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_in_use_cannot_be_held_as_a_stopped_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let hold = || StoppedDirectory::hold(dir.path());
+        drop(hold().unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let lock = DirectoryLock::acquire(dir.path()).unwrap();
+        assert!(matches!(hold(), Err(LogError::Locked { .. })));
+        drop(lock);
+        hold().unwrap();
     }
 
     #[test]

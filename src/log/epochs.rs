@@ -143,7 +143,7 @@ impl LeaderEpochs {
         text
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = str::from_utf8(bytes).map_err(|_| "is not text".to_owned())?;
         let mut epochs = Self::default();
         for line in checkpoint_lines(text)? {

@@ -48,6 +48,7 @@ pub mod storage;
 mod swap;
 pub mod time_index;
 pub mod txn_index;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ fn format(topic_id: Uuid) -> String {
     format!("version: 0\ntopic_id: {topic_id}")
 }
 
-fn parse(bytes: &[u8]) -> Option<Uuid> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Uuid> {
     let text = str::from_utf8(bytes).ok()?;
     let mut version = None;
     let mut topic_id = None;

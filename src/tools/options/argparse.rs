@@ -20,6 +20,8 @@ pub struct Subcommand {
     pub definition: Definition,
     /// Options of which at most one may be given.
     pub exclusive: &'static [&'static str],
+    /// What words without a dash are, such as `DIR`; `None`: there may be none.
+    pub words: Option<&'static str>,
 }
 
 /// The subcommand and the options that were given.
@@ -126,6 +128,10 @@ fn parse_options(
     while let Some(word) = words.next() {
         if is_help(word) {
             return Err(Stop::Help(Some(command.definition.name)));
+        }
+        if let Some(name) = command.words.filter(|_| !word.starts_with('-')) {
+            values.entry(name).or_default().push(word.to_owned());
+            continue;
         }
         let (option, attached) = find(&command.definition, word)?;
         refuse_exclusive(command, option, &values)?;
@@ -251,6 +257,7 @@ mod tests {
                     after: "",
                 },
                 exclusive: &["standalone", "no-start"],
+                words: None,
             },
             Subcommand {
                 definition: Definition {
@@ -260,6 +267,7 @@ mod tests {
                     after: "",
                 },
                 exclusive: &[],
+                words: None,
             },
         ],
     };

@@ -3,6 +3,7 @@ mod features;
 mod format;
 mod info;
 mod options;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
@@ -38,6 +39,7 @@ fn execute(parsed: &Parsed, printer: &mut Printer) -> anyhow::Result<Exit> {
     match parsed.command.definition.name {
         "info" => info::run(&config(parsed)?, printer),
         "format" => format::run(parsed, &config(parsed)?, printer),
+        "verify" => verify::run(parsed, printer),
         "version-mapping" => features::version_mapping(parsed, printer),
         "feature-dependencies" => features::dependencies(parsed, printer),
         _ => {

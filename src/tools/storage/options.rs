@@ -32,6 +32,7 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            words: None,
         },
         Subcommand {
             definition: FORMAT,
@@ -40,6 +41,7 @@ pub static COMMANDS: Commands = Commands {
                 "no-initial-controllers",
                 "initial-controllers",
             ],
+            words: None,
         },
         Subcommand {
             definition: Definition {
@@ -60,6 +62,7 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            words: None,
         },
         Subcommand {
             definition: Definition {
@@ -82,6 +85,7 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            words: None,
         },
         Subcommand {
             definition: Definition {
@@ -91,8 +95,43 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            words: None,
+        },
+        Subcommand {
+            definition: VERIFY,
+            exclusive: &[],
+            words: Some("DIR"),
         },
     ],
+};
+
+const VERIFY: Definition = Definition {
+    name: "verify",
+    about: "Check every file of stopped log directories, without writing to them: \
+            verify DIR... or verify --config FILE",
+    groups: &[
+        Group {
+            heading: "Which directories",
+            options: &[Opt::value(
+                "config",
+                "FILE",
+                "The server.properties file of the node: its log.dirs and metadata.log.dir",
+            )
+            .short('c')],
+        },
+        Group {
+            heading: "Output",
+            options: &[Opt::flag(
+                "json",
+                "Print one JSON object: counts, faults, notes and who can start",
+            )],
+        },
+        HELP,
+    ],
+    after: "Every batch, index, producer snapshot and checkpoint is read, the metadata log and its \
+            snapshots too. Each file with a fault is named with its first fault, where it is, what \
+            kafkars and Apache Kafka do about it on start, and what you can do.\n\n\
+            Exit code 0: no faults; 1: faults, or a directory that cannot be checked.",
 };
 
 const FORMAT: Definition = Definition {
