@@ -121,25 +121,19 @@ pub fn assignment(
         let topics = by_dir.entry(directory).or_default();
         topics.entry(topic).or_default().push(index);
     }
-    let partition = |partition_index: i32| PartitionData {
-        partition_index,
-        ..Default::default()
-    };
+    let partition = |partition_index: i32| PartitionData { partition_index };
     let topic = |(topic_id, indexes): (Uuid, Vec<i32>)| TopicData {
         topic_id,
         partitions: indexes.into_iter().map(partition).collect(),
-        ..Default::default()
     };
     let directory = |(id, topics): (Uuid, BTreeMap<Uuid, Vec<i32>>)| DirectoryData {
         id,
         topics: topics.into_iter().map(topic).collect(),
-        ..Default::default()
     };
     AssignReplicasToDirsRequest {
         broker_id: broker.node_id,
         broker_epoch: broker.epoch,
         directories: by_dir.into_iter().map(directory).collect(),
-        ..Default::default()
     }
 }
 

@@ -107,7 +107,6 @@ impl Assignment<'_> {
                     .err()
                     .unwrap_or(ErrorCode::None)
                     .code(),
-                ..Default::default()
             };
             response::TopicData {
                 topic_id: topic.topic_id,
@@ -117,13 +116,11 @@ impl Assignment<'_> {
                     .map(|p| p.partition_index)
                     .map(partition)
                     .collect(),
-                ..Default::default()
             }
         };
         response::DirectoryData {
             id: asked.id,
             topics: asked.topics.iter().map(topic).collect(),
-            ..Default::default()
         }
     }
 

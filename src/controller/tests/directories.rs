@@ -34,12 +34,10 @@ fn assign(
 ) -> (Vec<VersionedRecord>, i16) {
     let partition = PartitionData {
         partition_index: index,
-        ..Default::default()
     };
     let topic = TopicData {
         topic_id,
         partitions: vec![partition],
-        ..Default::default()
     };
     let request = AssignReplicasToDirsRequest {
         broker_id: 1,
@@ -47,9 +45,7 @@ fn assign(
         directories: vec![DirectoryData {
             id: directory,
             topics: vec![topic],
-            ..Default::default()
         }],
-        ..Default::default()
     };
     let result = cluster
         .controller
