@@ -39,7 +39,7 @@ fn every_offered_version_is_answered() {
 }
 
 /// Everything that is asked below, in the order of the keys.
-const ASKED: [ApiKey; 26] = [
+const ASKED: [ApiKey; 27] = [
     ApiKey::Produce,
     ApiKey::Fetch,
     ApiKey::ListOffsets,
@@ -59,6 +59,7 @@ const ASKED: [ApiKey; 26] = [
     ApiKey::DeleteRecords,
     ApiKey::InitProducerId,
     ApiKey::DescribeConfigs,
+    ApiKey::AlterReplicaLogDirs,
     ApiKey::DescribeLogDirs,
     ApiKey::CreatePartitions,
     ApiKey::DeleteGroups,
@@ -465,6 +466,24 @@ fn directories(c: &mut Connection) {
             .collect();
         let expected = [(0, i64::from(version > 0)), (3, -1)];
         assert_eq!(found, expected, "version {version}");
+    });
+    let alter = |_| {
+        use alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+        AlterReplicaLogDirsRequest {
+            dirs: vec![AlterReplicaLogDir {
+                path: "/nowhere".to_owned(),
+                topics: vec![AlterReplicaLogDirTopic {
+                    name: "in-a-directory".to_owned(),
+                    partitions: vec![0],
+                }],
+            }],
+        }
+    };
+    c.ask_all(alter, |version, response| {
+        let topic = &response.results[0];
+        let error = topic.partitions[0].error_code;
+        let found = (topic.topic_name.as_str(), error);
+        assert_eq!(found, ("in-a-directory", 57), "version {version}");
     });
     let describe = |version: i16| {
         use describe_log_dirs_request::DescribableLogDirTopic;

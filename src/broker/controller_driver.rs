@@ -12,7 +12,9 @@ use tracing::{error, warn};
 
 use super::dispatch::now_ms;
 use super::node::Broker;
+use super::relocation;
 use crate::controller::{ApiError, Controller, ControllerResult};
+use crate::log::{MoveError, TopicPartition};
 use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::{
     AssignReplicasToDirsRequest, BrokerRegistrationRequest, ControllerRegistrationRequest,
@@ -124,6 +126,21 @@ impl ControllerHandle {
             .await?;
         self.decide(move |c, image| c.directories_offline(image, broker_id, &directories))
             .await
+    }
+
+    /// Tells the metadata of a replica's new directory, and has the copy there take over.
+    pub async fn finish_move(&self, tp: TopicPartition) -> Result<(), MoveError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = MoveError::NotMoving(tp.clone());
+        let job: Job = Box::new(move |driver| {
+            // A node that is about to stop needs no answer.
+            let _ = answer.send(driver.finish_move(&tp));
+        });
+        // Without a controller the move is resumed at the next start.
+        match self.jobs.send(job).await {
+            Ok(()) => answered.await.unwrap_or(Err(gone)),
+            Err(_) => Err(gone),
+        }
     }
 
     /// Takes the lead of its partitions from the broker, and shuts it out, as the last change before it stops.
@@ -287,6 +304,22 @@ impl ControllerDriver {
             Ok(Err(e)) => error!("cannot write the metadata log: {e}"),
             Err(e) => warn!("replicas are not assigned to their directories: {e}"),
         }
+    }
+
+    fn finish_move(&mut self, tp: &TopicPartition) -> Result<(), MoveError> {
+        let not_moving = || MoveError::NotMoving(tp.clone());
+        let broker = self.broker.clone().ok_or_else(not_moving)?;
+        let request = relocation::assignment_of(&broker, tp).ok_or_else(not_moving)?;
+        match self.decide(|c, image| c.assign_replicas_to_dirs(image, &request)) {
+            Ok(_) => {}
+            // Older clusters do not know where replicas are.
+            Err(e) if e.code == ErrorCode::UnsupportedVersion => {}
+            Err(e) => {
+                warn!("{tp} is not assigned to its new directory: {e}");
+                return Err(not_moving());
+            }
+        }
+        relocation::take_over(&broker, tp)
     }
 
     /// Snapshots and retention. What fails is tried again: the log has everything.

@@ -9,7 +9,7 @@
 //! | `partition.rs`, `delayed.rs`, `fetch_session.rs` | hosted partitions, who waits for them, what fetchers have |
 //! | `controller_driver.rs`, `publish.rs`, `topic_config.rs` | the thread that owns the metadata log, and what follows from its images |
 //! | `offsets_log.rs`, `producer_ids.rs`, `auto_create.rs` | what the coordinators and clients need to be there |
-//! | `directories.rs`, `full_disk.rs` | log directories at run time: assignment, failure, lack of room |
+//! | `directories.rs`, `full_disk.rs`, `relocation.rs` | log directories at run time: assignment, failure, lack of room, moves |
 //! | `errors.rs` | the log's refusals as Kafka's error codes |
 //!
 //! May use everything below it: coordinator, controller, raft, metadata, net, log, record and the bottom rooms.
@@ -30,6 +30,7 @@ mod offsets_log;
 mod partition;
 mod producer_ids;
 mod publish;
+mod relocation;
 mod reply;
 mod start;
 mod storage;

@@ -14,6 +14,7 @@ use super::fetch_session::FetchSessions;
 use super::offsets_log::OffsetsLog;
 use super::partition::{Leadership, Topics};
 use super::producer_ids::ProducerIds;
+use super::relocation::Relocations;
 use crate::config::BrokerConfig;
 use crate::config::layers::BrokerLayers;
 use crate::coordinator::GroupCoordinator;
@@ -42,6 +43,7 @@ pub struct Broker {
     pub unhosted: Mutex<BTreeSet<(Uuid, i32)>>,
     pub logs: LogManager,
     pub directories: Directories,
+    pub relocations: Relocations,
     pub fetch_sessions: Mutex<FetchSessions>,
     pub producer_ids: ProducerIds,
     pub controller: ControllerHandle,

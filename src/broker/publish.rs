@@ -3,7 +3,7 @@
 //! Runs on the controller's thread, before the change is answered, so that a topic can be used as soon as its creator
 //! hears of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::{error, info};
@@ -69,10 +69,12 @@ pub fn host(
     let config = configs.of(&topic.name);
     let opened = match broker.logs.log(&tp) {
         Some(log) => Ok(log),
-        None => match place(broker, partition) {
-            Place::In(dir) => broker
-                .logs
-                .create(&tp, topic.id, dir, config.log.clone(), now_ms),
+        None => match place(broker, partition, &tp) {
+            Place::In(dir) => {
+                broker
+                    .logs
+                    .create(&tp, topic.id, dir.as_deref(), config.log.clone(), now_ms)
+            }
             Place::Lost => return,
         },
     };
@@ -97,14 +99,14 @@ pub fn host(
 }
 
 /// Where a replica that has no log here belongs.
-enum Place<'a> {
+enum Place {
     /// In this directory; `None`: where there are the fewest.
-    In(Option<&'a Path>),
+    In(Option<PathBuf>),
     /// In a directory that is offline: its records are there, to begin anew elsewhere would lose them.
     Lost,
 }
 
-fn place<'a>(broker: &'a Broker, partition: &PartitionImage) -> Place<'a> {
+fn place(broker: &Broker, partition: &PartitionImage, tp: &TopicPartition) -> Place {
     let directories = &broker.directories;
     let assigned = partition.directory_of(broker.node_id).unwrap_or_default();
     if directories.is_lost(assigned) {
@@ -113,9 +115,14 @@ fn place<'a>(broker: &'a Broker, partition: &PartitionImage) -> Place<'a> {
     let known = directories.path_of(assigned);
     // It may have been put into any directory, of which the metadata has not heard.
     let is_new = partition.partition_epoch == 0;
-    match known {
+    match broker.relocations.take_preferred(tp).as_deref().or(known) {
         None if !is_new && !directories.all_online() => Place::Lost,
-        known => Place::In(known),
+        // It was on its way here; what it comes from may be in a directory that is offline.
+        Some(_) if broker.logs.is_found_future(tp) => {
+            error!("{tp} is only in a -future directory, left by a move; it is offline");
+            Place::Lost
+        }
+        known => Place::In(known.map(Path::to_owned)),
     }
 }
 
@@ -127,6 +134,14 @@ fn note_directory(
     index: i32,
     tp: &TopicPartition,
 ) {
+    let target = broker.logs.future(tp).map(|(_, dir)| dir);
+    let is_moving_there = target.is_some_and(|dir| {
+        let id = broker.directories.id_of(dir);
+        id.is_some() && id == partition.directory_of(broker.node_id)
+    });
+    if is_moving_there {
+        return;
+    }
     if let Some(dir) = broker.logs.dir_of(tp) {
         broker
             .directories

@@ -25,7 +25,7 @@ use super::node::Broker;
 use super::offsets_log::OffsetsLog;
 use super::storage::{self, Storage};
 use super::topic_config::Configs;
-use super::{maintenance, publish};
+use super::{maintenance, publish, relocation};
 use crate::config::BrokerConfig;
 use crate::config::listeners::Endpoint;
 use crate::controller::brokers::{supported_broker_features, supported_controller_features};
@@ -134,6 +134,7 @@ impl Node {
         }
         self.tasks.spawn(self.broker.groups.run_timers());
         maintenance::start(&self.broker, &self.tasks);
+        relocation::start(&self.broker, &self.tasks);
     }
 
     /// Stops in order: what was acknowledged is on the disk, and the next start finds a clean directory.
@@ -390,6 +391,7 @@ fn broker(
         unhosted: Default::default(),
         logs,
         directories,
+        relocations: Default::default(),
         fetch_sessions: parking_lot::Mutex::new(FetchSessions::new(slots)),
         producer_ids: Default::default(),
         controller,

@@ -1,12 +1,12 @@
 //! The log directories of a [`LogManager`], each by itself: what is in one, and what is left when it
 //! fails.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::LogError;
 use super::health::Condition;
 use super::log::Log;
-use super::manager::{LogDir, LogManager};
+use super::manager::{LogDir, LogManager, PendingDeletion};
 use super::names::TopicPartition;
 use super::storage::Disk;
 
@@ -51,6 +51,10 @@ impl LogManager {
             }
             hosted.dir != at
         });
+        let moved_from = |tp: &TopicPartition| gone.contains(tp);
+        self.futures
+            .write()
+            .retain(|tp, hosted| hosted.dir != at && !moved_from(tp));
         self.deletions
             .lock()
             .retain(|deletion| !deletion.path.starts_with(path));
@@ -81,7 +85,7 @@ impl LogManager {
     /// Everything that is hosted in one directory, in the order of topic and partition.
     pub fn hosted_in(&self, dir: &Path) -> Vec<HostedLog> {
         let mut hosted: Vec<HostedLog> = Vec::new();
-        for (is_future, logs) in [(false, &self.logs)] {
+        for (is_future, logs) in [(false, &self.logs), (true, &self.futures)] {
             let logs = logs.read();
             let here = logs.values().filter(|hosted| {
                 let path = self.dirs.get(hosted.dir).map(|dir| dir.path.as_path());
@@ -100,6 +104,11 @@ impl LogManager {
         let mut logs = self.logs();
         logs.retain(|log| log.dir().starts_with(dir));
         logs
+    }
+
+    /// Has a directory removed when its time has come.
+    pub(super) fn delete_later(&self, path: PathBuf, due_ms: i64) {
+        self.deletions.lock().push(PendingDeletion { path, due_ms });
     }
 
     pub(super) fn disk_of(&self, path: &Path) -> Option<&Arc<dyn Disk>> {

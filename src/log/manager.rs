@@ -18,6 +18,7 @@ use super::names::{
     CLUSTER_METADATA_TOPIC, DELETE_DIR_SUFFIX, PartitionDir, STRAY_DIR_SUFFIX, TopicPartition,
     renamed_dir,
 };
+use super::relocation::{FoundFuture, Which};
 use super::storage::{Disk, RealDisk};
 use crate::protocol::Uuid;
 
@@ -64,6 +65,9 @@ pub struct LogManager {
     producer_expiration_ms: i64,
     pub(super) dirs: Vec<LogDir>,
     pub(super) logs: RwLock<HashMap<TopicPartition, Hosted>>,
+    /// Copies that are to replace logs in other directories.
+    pub(super) futures: RwLock<HashMap<TopicPartition, Hosted>>,
+    pub(super) found_futures: Mutex<Vec<FoundFuture>>,
     pub(super) deletions: Mutex<Vec<PendingDeletion>>,
 }
 
@@ -112,6 +116,8 @@ impl LogManager {
             producer_expiration_ms: config.producer_expiration_ms,
             dirs: Vec::new(),
             logs: RwLock::default(),
+            futures: RwLock::default(),
+            found_futures: Mutex::default(),
             deletions: Mutex::default(),
         };
         for path in &config.dirs {
@@ -242,6 +248,7 @@ impl LogManager {
         now_ms: i64,
     ) -> Result<(), LogError> {
         for tp in tps {
+            self.abandon_future(tp)?;
             let Some(log) = self.rename(tp, unique(), DELETE_DIR_SUFFIX)? else {
                 continue;
             };
@@ -338,6 +345,11 @@ impl LogManager {
     pub fn shutdown(&self, broker_epoch: i64) -> Result<(), LogError> {
         let hosted: Vec<Hosted> = self.logs.read().values().cloned().collect();
         let mut result = Ok(());
+        for copy in self.futures.read().values() {
+            if let Err(e) = copy.log.close(true) {
+                tracing::warn!("{}: {e}", copy.log.dir().display());
+            }
+        }
         let online = self.dirs.iter().enumerate();
         for (at, dir) in online.filter(|(_, dir)| !dir.is_offline()) {
             let logs: Vec<_> = hosted
@@ -437,20 +449,18 @@ impl LogManager {
         let mut logs = self.logs.write();
         for log in opened.into_inner() {
             let tp = log.topic_partition().clone();
-            let second = log.dir();
-            if let Some(other) = logs.insert(
-                tp.clone(),
-                Hosted {
-                    log: Arc::new(log),
-                    dir: at,
-                },
-            ) {
-                return Err(LogError::Duplicate {
-                    tp,
-                    first: other.log.dir(),
-                    second,
-                });
+            if let Some(other) = logs.get(&tp) {
+                match self.settle(&other.log, &log) {
+                    Some(Which::First) => continue,
+                    Some(Which::Second) => {}
+                    None => {
+                        let (first, second) = (other.log.dir(), log.dir());
+                        return Err(LogError::Duplicate { tp, first, second });
+                    }
+                }
             }
+            let log = Arc::new(log);
+            logs.insert(tp, Hosted { log, dir: at });
         }
         Ok(())
     }
@@ -483,7 +493,12 @@ impl LogManager {
                     let due_ms = now_ms.saturating_add(delay_ms);
                     self.deletions.lock().push(PendingDeletion { path, due_ms });
                 }
-                PartitionDir::Stray | PartitionDir::Future(_) => {
+                PartitionDir::Future(tp) => self.found_futures.lock().push(FoundFuture {
+                    tp,
+                    path: dir.path.join(&entry.name),
+                    dir: dir.path.clone(),
+                }),
+                PartitionDir::Stray => {
                     tracing::warn!("{}: {} is left alone", dir.path.display(), entry.name);
                 }
                 PartitionDir::Other => {}

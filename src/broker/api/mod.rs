@@ -3,6 +3,7 @@
 //! A handler asks whoever owns the matter (logs, controller, coordinators) and maps what it hears to Kafka's error
 //! codes, per topic and partition. An API is in the table below when every version of it that Kafka offers is handled.
 
+pub mod alter_replica_log_dirs;
 pub mod api_versions;
 pub mod create_partitions;
 pub mod create_topics;
@@ -112,6 +113,7 @@ apis! {
     ListPartitionReassignments (true, true) ListPartitionReassignmentsRequest
         => list_partition_reassignments;
     DeleteRecords (true, false) DeleteRecordsRequest => delete_records;
+    AlterReplicaLogDirs (true, false) AlterReplicaLogDirsRequest => alter_replica_log_dirs;
     DescribeLogDirs (true, false) DescribeLogDirsRequest => describe_log_dirs;
     DescribeCluster (true, true) DescribeClusterRequest => describe_cluster;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest

@@ -4,6 +4,7 @@ mod fixtures;
 mod legacy;
 mod life;
 mod management;
+mod relocation;
 mod start;
 
 use std::path::Path;
