@@ -83,6 +83,7 @@ pub fn start(broker: &Arc<Broker>, tasks: &TaskTracker) {
     for (delay_ms, interval_ms, work) in works {
         tasks.spawn(every(broker.clone(), delay_ms, interval_ms, work));
     }
+    super::cleaner::start(broker, tasks);
     tasks.spawn(snapshots(broker.clone()));
     tasks.spawn(directories(broker.clone()));
     tasks.spawn(super::full_disk::watch(broker.clone()));

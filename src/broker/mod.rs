@@ -16,6 +16,7 @@
 
 mod api;
 mod auto_create;
+mod cleaner;
 mod context;
 mod controller_driver;
 mod delayed;

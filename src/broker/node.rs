@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::auto_create::OFFSETS_TOPIC;
@@ -53,6 +54,8 @@ pub struct Broker {
     /// The controller's thread ends once this is cancelled.
     pub retired: CancellationToken,
     pub image: ArcSwap<MetadataImage>,
+    /// Tells of changes of this broker's own configuration.
+    pub reconfigured: watch::Sender<()>,
     /// Where tasks run that threads outside of it start.
     pub runtime: tokio::runtime::Handle,
 }

@@ -258,6 +258,7 @@ fn configure(broker: &Arc<Broker>, image: &MetadataImage, changes: &MetadataChan
         }
     };
     if all {
+        broker.reconfigured.send_replace(());
         broker.topics.all().into_iter().for_each(reconfigure);
         return;
     }

@@ -399,6 +399,7 @@ fn broker(
         stopping: CancellationToken::new(),
         retired: CancellationToken::new(),
         image: ArcSwap::from_pointee(image),
+        reconfigured: Default::default(),
         runtime: runtime.clone(),
         settings: config,
     });

@@ -87,6 +87,10 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         compression,
         compression_levels,
         compact: config.compact,
+        delete_retention_ms: config.delete_retention_ms,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
+        min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
         delete: config.delete,
         preallocate: config.preallocate,
     }

@@ -32,7 +32,7 @@ impl Default for CompressionLevels {
 }
 
 /// Configuration of one partition's log; every field is named after its topic key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
     pub segment_bytes: u32,
     pub segment_ms: i64,
@@ -56,6 +56,15 @@ pub struct LogConfig {
     pub compression_levels: CompressionLevels,
     /// `cleanup.policy` holds `compact`: records need a key.
     pub compact: bool,
+    /// How long compaction keeps tombstones and transaction markers that nobody needs but readers
+    /// on their way.
+    pub delete_retention_ms: i64,
+    /// Younger records are not compacted.
+    pub min_compaction_lag_ms: i64,
+    /// Older records are compacted however clean the log is.
+    pub max_compaction_lag_ms: i64,
+    /// The dirty part of a log's bytes from which on it is compacted.
+    pub min_cleanable_dirty_ratio: f64,
     /// `cleanup.policy` holds `delete`: retention by time and size applies.
     pub delete: bool,
     pub preallocate: bool,
@@ -82,6 +91,10 @@ impl Default for LogConfig {
             compression: CompressionPolicy::Producer,
             compression_levels: CompressionLevels::default(),
             compact: false,
+            delete_retention_ms: DAY_MS,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            min_cleanable_dirty_ratio: 0.5,
             delete: true,
             preallocate: false,
         }

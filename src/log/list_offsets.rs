@@ -88,14 +88,18 @@ impl Log {
                 }))
             }
             ListOffset::Tiered => Ok(None),
-            ListOffset::MaxTimestamp => self.max_timestamp(bound),
-            ListOffset::Timestamp(timestamp) => self.first_at_or_after(timestamp, bound),
+            ListOffset::MaxTimestamp => self.look(|segments| self.max_timestamp(segments, bound)),
+            ListOffset::Timestamp(timestamp) => {
+                self.look(|segments| self.first_at_or_after(segments, timestamp, bound))
+            }
         }
     }
 
-    fn max_timestamp(&self, bound: i64) -> Result<Option<OffsetAndEpoch>, ReadError> {
-        self.list()?;
-        let segments = self.segments.load_full();
+    fn max_timestamp(
+        &self,
+        segments: &[Arc<Segment>],
+        bound: i64,
+    ) -> Result<Option<OffsetAndEpoch>, ReadError> {
         let mut greatest: Option<(&Arc<Segment>, i64)> = None;
         for segment in segments.iter() {
             let max = segment.max_timestamp(&self.place)?;
@@ -112,11 +116,10 @@ impl Log {
 
     fn first_at_or_after(
         &self,
+        segments: &[Arc<Segment>],
         timestamp: i64,
         bound: i64,
     ) -> Result<Option<OffsetAndEpoch>, ReadError> {
-        self.list()?;
-        let segments = self.segments.load_full();
         for segment in segments.iter() {
             if segment.max_timestamp(&self.place)?.timestamp < timestamp {
                 continue;

@@ -272,9 +272,16 @@ impl Log {
 
     /// Bytes of all segments' log files.
     pub fn size(&self) -> Result<u64, LogError> {
-        self.list()?;
+        match self.look(|segments| Ok(self.size_of(segments)?)) {
+            Err(ReadError::Storage(e)) => Err(e),
+            Err(other) => Err(LogError::malformed(&self.place.dir(), other.to_string())),
+            Ok(size) => Ok(size),
+        }
+    }
+
+    pub(super) fn size_of(&self, segments: &[Arc<Segment>]) -> Result<u64, LogError> {
         let mut total = 0;
-        for segment in self.segments.load().iter() {
+        for segment in segments {
             total += u64::from(segment.size(&self.place)?);
         }
         Ok(total)
@@ -416,7 +423,11 @@ impl Log {
             if next.is_some_and(|next| next <= point) || segment.base_offset() >= end {
                 continue;
             }
-            segment.sync(&self.place, next.is_some())?;
+            match segment.sync(&self.place, next.is_some()) {
+                // What took its place is on the device.
+                Err(_) if segment.check_in_place(&self.place).is_err() => continue,
+                other => other?,
+            }
             if let Some(base_offset) = next {
                 self.sync_file(&self.place.file(base_offset, SNAPSHOT_SUFFIX))?;
                 rolled = true;

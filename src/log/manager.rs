@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use parking_lot::{Mutex, RwLock};
 
 use super::checkpoints::{self, Offsets};
+use super::cleaner::{CleanerCheckpoints, States as CleaningStates};
 use super::config::LogConfig;
 use super::directory::CleanShutdown;
 use super::error::{At, LogError};
@@ -69,6 +70,8 @@ pub struct LogManager {
     pub(super) futures: RwLock<HashMap<TopicPartition, Hosted>>,
     pub(super) found_futures: Mutex<Vec<FoundFuture>>,
     pub(super) deletions: Mutex<Vec<PendingDeletion>>,
+    pub(super) cleaning: CleaningStates,
+    pub(super) cleaned: CleanerCheckpoints,
 }
 
 #[derive(Debug)]
@@ -119,6 +122,8 @@ impl LogManager {
             futures: RwLock::default(),
             found_futures: Mutex::default(),
             deletions: Mutex::default(),
+            cleaning: CleaningStates::default(),
+            cleaned: CleanerCheckpoints::new(config.dirs.len()),
         };
         for path in &config.dirs {
             let guard = |use_of| config.health.guard(path, &config.disk, use_of);
@@ -136,6 +141,7 @@ impl LogManager {
         }
         for (at, dir) in manager.dirs.iter().enumerate() {
             dir.unless_offline(manager.open_dir(at, &config, &config_of))?;
+            dir.unless_offline(manager.cap_cleaned_offsets(at))?;
         }
         for dir in &manager.dirs {
             dir.unless_offline(CleanShutdown::remove(dir.essential.as_ref(), &dir.path))?;
@@ -167,13 +173,20 @@ impl LogManager {
 
     /// All logs, in the order of topic and partition.
     pub fn logs(&self) -> Vec<Arc<Log>> {
+        let logs = self.logs_where(|_| true);
+        logs.into_iter().map(|(log, _)| log).collect()
+    }
+
+    /// The logs that are wanted, each with the directory it is in.
+    pub(super) fn logs_where(&self, wanted: impl Fn(&Log) -> bool) -> Vec<(Arc<Log>, usize)> {
         let mut logs: Vec<_> = self
             .logs
             .read()
             .values()
-            .map(|hosted| Arc::clone(&hosted.log))
+            .filter(|hosted| wanted(&hosted.log))
+            .map(|hosted| (Arc::clone(&hosted.log), hosted.dir))
             .collect();
-        logs.sort_by(|a, b| a.topic_partition().cmp(b.topic_partition()));
+        logs.sort_by(|a, b| a.0.topic_partition().cmp(b.0.topic_partition()));
         logs
     }
 
@@ -259,7 +272,7 @@ impl LogManager {
             });
         }
         // A new log of the same name must not meet the offsets of the old one.
-        self.forget_in_cleaner_checkpoints(tps)?;
+        self.forget_cleaned_offsets(tps)?;
         self.checkpoint_log_start_offsets()?;
         self.checkpoint_recovery_points()
     }
@@ -292,15 +305,11 @@ impl LogManager {
         result.and(self.for_all(|log| log.remove_deleted_files(now_ms)))
     }
 
-    /// Applies retention to all logs (`log.retention.check.interval.ms`). A log that fails does not
-    /// keep the others from it; the first error is returned.
+    /// Applies retention to all logs (`log.retention.check.interval.ms`) but compacted ones: see
+    /// [`Self::retain_compacted`]. A log that fails does not keep the others from it; the first
+    /// error is returned.
     pub fn apply_retention(&self, now_ms: i64) -> Result<usize, LogError> {
-        let mut deleted = 0;
-        self.for_all(|log| {
-            deleted += log.apply_retention(now_ms)?;
-            Ok(())
-        })?;
-        Ok(deleted)
+        self.retain(now_ms, |log| !log.config_now().compact)
     }
 
     /// Forces logs to the device whose `flush.ms` has passed, and segments that were rolled.
@@ -566,20 +575,6 @@ impl LogManager {
         result
     }
 
-    fn forget_in_cleaner_checkpoints(&self, tps: &[TopicPartition]) -> Result<(), LogError> {
-        for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
-            let path = dir.path.join(checkpoints::CLEANER);
-            let disk = dir.essential.as_ref();
-            let mut offsets = checkpoints::read(disk, &path)?;
-            let before = offsets.len();
-            offsets.retain(|tp, _| !tps.contains(tp));
-            if offsets.len() < before {
-                checkpoints::write(disk, &path, &offsets)?;
-            }
-        }
-        Ok(())
-    }
-
     fn rename(
         &self,
         tp: &TopicPartition,
@@ -600,9 +595,17 @@ impl LogManager {
         Ok(Some(log))
     }
 
-    fn for_all(&self, mut work: impl FnMut(&Log) -> Result<(), LogError>) -> Result<(), LogError> {
+    fn for_all(&self, work: impl FnMut(&Log) -> Result<(), LogError>) -> Result<(), LogError> {
+        self.for_all_where(|_| true, work)
+    }
+
+    pub(super) fn for_all_where(
+        &self,
+        wanted: impl Fn(&Log) -> bool,
+        mut work: impl FnMut(&Log) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
         let mut result = Ok(());
-        for log in self.logs() {
+        for (log, _) in self.logs_where(wanted) {
             match work(&log) {
                 // It was deleted meanwhile.
                 Err(LogError::Closed(_)) | Ok(()) => {}

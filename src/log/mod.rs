@@ -17,6 +17,7 @@
 mod activation;
 pub mod append;
 pub mod checkpoints;
+pub mod cleaner;
 pub mod config;
 pub mod directory;
 pub mod epochs;

@@ -115,27 +115,20 @@ impl Log {
             ReadLimit::LastStable => last_stable_offset.min(high_watermark),
             ReadLimit::LogEnd => log_end_offset,
         };
-        let segments = self.segments.load_full();
-        let found = match self.find(&segments, offset, max_bytes, bound, min_one) {
-            // The segment went while it was looked at; what is left is looked at anew.
-            Err(ReadError::Storage(LogError::Io { source, .. }))
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                if offset < self.log_start_offset() {
-                    return Err(self.out_of_range(offset));
+        let (found, aborted) = self.look(|segments| {
+            if offset < self.log_start_offset() {
+                return Err(self.out_of_range(offset));
+            }
+            let found = self.find(segments, offset, max_bytes, bound, min_one)?;
+            let aborted = match (limit, &found) {
+                (ReadLimit::LastStable, Some(found)) => {
+                    Some(self.aborted_in(segments, offset, found, bound)?)
                 }
-                let segments = self.segments.load_full();
-                self.find(&segments, offset, max_bytes, bound, min_one)?
-            }
-            other => other?,
-        };
-        let aborted = match (limit, &found) {
-            (ReadLimit::LastStable, Some(found)) => {
-                Some(self.aborted_in(&segments, offset, found, bound)?)
-            }
-            (ReadLimit::LastStable, None) => Some(Vec::new()),
-            _ => None,
-        };
+                (ReadLimit::LastStable, None) => Some(Vec::new()),
+                _ => None,
+            };
+            Ok((found, aborted))
+        })?;
         Ok(LogRead {
             slice: found.map(|found| found.slice),
             high_watermark,
@@ -151,12 +144,38 @@ impl Log {
         &self,
         from: i64,
         to: i64,
-    ) -> Result<Vec<AbortedTransaction>, LogError> {
-        let segments = self.segments.load_full();
-        let first = segments
-            .partition_point(|s| s.base_offset() <= from)
-            .saturating_sub(1);
-        self.collect_aborted(segments.get(first..).unwrap_or_default(), from, to)
+    ) -> Result<Vec<AbortedTransaction>, ReadError> {
+        self.look(|segments| {
+            let first = segments
+                .partition_point(|s| s.base_offset() <= from)
+                .saturating_sub(1);
+            let segments = segments.get(first..).unwrap_or_default();
+            Ok(self.collect_aborted(segments, from, to)?)
+        })
+    }
+
+    /// Runs `look` on the log's segments, and again when some of them were deleted or replaced by
+    /// compaction while it looked. Not for holders of the writer's lock.
+    pub(super) fn look<T>(
+        &self,
+        look: impl Fn(&[Arc<Segment>]) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        self.list()?;
+        loop {
+            let segments = self.segments.load_full();
+            match look(&segments) {
+                Err(ReadError::Storage(LogError::Io { path, source }))
+                    if source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    // Whoever takes segments away is done once the lock is free.
+                    drop(self.writer.lock());
+                    if Arc::ptr_eq(&segments, &self.segments.load_full()) {
+                        return Err(LogError::Io { path, source }.into());
+                    }
+                }
+                other => return other,
+            }
+        }
     }
 
     fn find(
@@ -264,6 +283,7 @@ impl Log {
             let path = self.place.file(segment.base_offset(), TXN_INDEX_SUFFIX);
             let disk = self.place.disk.as_ref();
             let entries = txn_index::read(disk, &path, segment.base_offset()).at(&path)?;
+            segment.check_in_place(&self.place)?;
             let Some(entries) = entries else {
                 return Err(LogError::malformed(
                     &path,

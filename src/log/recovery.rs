@@ -72,7 +72,7 @@ pub(super) fn scan_segment(
 }
 
 impl Scanned {
-    fn new(base_offset: i64) -> Self {
+    pub fn new(base_offset: i64) -> Self {
         Self {
             size: 0,
             next_offset: base_offset,
@@ -88,7 +88,8 @@ impl Scanned {
         }
     }
 
-    fn add(
+    /// Takes a batch in that lies behind the others; an error says why it cannot.
+    pub fn add(
         &mut self,
         base_offset: i64,
         batch: &StoredHeader<'_>,
@@ -134,7 +135,7 @@ impl Scanned {
     }
 
     /// The last entry of the time index is that of the whole segment.
-    fn close(&mut self, base_offset: i64) {
+    pub fn close(&mut self, base_offset: i64) {
         if self.max_timestamp.timestamp >= 0 {
             self.add_time_entry(base_offset);
         }

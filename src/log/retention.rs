@@ -26,8 +26,8 @@ pub(super) const SEGMENT_SUFFIXES: [&str; 5] = [
 /// A file that goes when its time has come. By name: the directory may be renamed meanwhile.
 #[derive(Debug)]
 pub(super) struct PendingRemoval {
-    name: String,
-    due_ms: i64,
+    pub name: String,
+    pub due_ms: i64,
 }
 
 /// Why a segment goes.
@@ -108,7 +108,7 @@ impl Log {
         let segments = self.segments.load();
         let high_watermark = self.high_watermark();
         let mut excess = match u64::try_from(config.retention_bytes) {
-            Ok(bound) if reason == Reason::Size => self.size()?.saturating_sub(bound),
+            Ok(bound) if reason == Reason::Size => self.size_of(&segments)?.saturating_sub(bound),
             _ => 0,
         };
         let mut count = 0;

@@ -19,6 +19,7 @@ use super::storage::OpenMode;
 use super::time_index::{TimeEntry, TimeIndex};
 use crate::record::{HEADER_LEN, StoredHeader};
 
+mod facts;
 mod lookup;
 mod state;
 
@@ -69,6 +70,8 @@ pub struct Segment {
     created_ms: i64,
     log: CachedFile,
     has_txn_index: AtomicBool,
+    /// Compaction has put others in its place: its files are not to be looked for.
+    replaced: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -80,6 +83,7 @@ impl Segment {
             created_ms,
             log: CachedFile::default(),
             has_txn_index: AtomicBool::new(has_txn_index),
+            replaced: AtomicBool::new(false),
             state: Mutex::new(State::empty(base_offset)),
         }
     }
@@ -128,13 +132,38 @@ impl Segment {
     /// The log file, opened if it is not.
     pub fn file(&self, place: &Place) -> Result<Arc<File>, LogError> {
         let path = || place.file(self.base_offset, LOG_SUFFIX);
-        place
+        let file = place
             .files
             .get(&self.log, place.disk.as_ref(), path)
             .map_err(|source| LogError::Io {
                 path: path(),
                 source,
-            })
+            })?;
+        // In this order: what was opened before the mark was set is still this segment's.
+        self.check_in_place(place)?;
+        Ok(file)
+    }
+
+    /// Marks a segment that compaction replaces. From here on everything that would look for its
+    /// files by their names fails as if they were gone, for there may soon be others of the name.
+    pub fn replace(&self) {
+        let _state = self.state.lock();
+        self.replaced.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes [`Self::replace`] back.
+    pub fn keep(&self) {
+        self.replaced.store(false, Ordering::SeqCst);
+    }
+
+    /// Fails with `NotFound` once the segment is replaced: whoever looked at it looks again at the
+    /// log's segments.
+    pub fn check_in_place(&self, place: &Place) -> Result<(), LogError> {
+        if self.replaced.load(Ordering::SeqCst) {
+            return Err(std::io::Error::from(std::io::ErrorKind::NotFound))
+                .at(&place.file(self.base_offset, LOG_SUFFIX));
+        }
+        Ok(())
     }
 
     /// Lets go of the descriptor.
@@ -346,6 +375,7 @@ impl Segment {
 
     fn loaded(&self, place: &Place) -> Result<MutexGuard<'_, State>, LogError> {
         let mut state = self.state.lock();
+        self.check_in_place(place)?;
         if !state.loaded {
             self.load(place, &mut state)?;
         }

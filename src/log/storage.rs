@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::health::{Condition, DirHealth};
 
@@ -39,6 +40,11 @@ pub trait Disk: Debug + Send + Sync {
     fn write_at(&self, file: &File, bufs: &mut [IoSlice<'_>], position: u64) -> io::Result<()>;
     fn size(&self, file: &File) -> io::Result<u64>;
     fn set_size(&self, file: &File, size: u64) -> io::Result<()>;
+    /// Gives the file a time of modification, in ms since the epoch.
+    fn set_modified(&self, file: &File, modified_ms: i64) -> io::Result<()> {
+        let since_epoch = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        file.set_modified(UNIX_EPOCH + since_epoch)
+    }
     /// Sets aside `size` bytes of disk for the file without changing its length.
     fn allocate(&self, file: &File, size: u64) -> io::Result<()>;
     /// Forces data, and the metadata needed to read it back, to the device.
@@ -190,7 +196,7 @@ impl Disk for RealDisk {
         let metadata = fs::metadata(path)?;
         let modified_ms = metadata
             .modified()?
-            .duration_since(std::time::UNIX_EPOCH)
+            .duration_since(UNIX_EPOCH)
             .map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
         Ok((metadata.len(), modified_ms))
     }

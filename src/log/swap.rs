@@ -13,7 +13,7 @@ use super::storage::{DirEntry, Disk, OpenMode, remove_if_exists};
 use crate::record::{HEADER_LEN, StoredHeader};
 
 /// The files that a compaction replaces; producer snapshots stay.
-const SUFFIXES: [&str; 4] = [
+pub(super) const SUFFIXES: [&str; 4] = [
     LOG_SUFFIX,
     INDEX_SUFFIX,
     TIME_INDEX_SUFFIX,
@@ -21,60 +21,87 @@ const SUFFIXES: [&str; 4] = [
 ];
 
 /// Carries interrupted compactions through; whether there were any.
+///
+/// May itself be interrupted anywhere and run again: what marks a compaction as incomplete, or a
+/// segment as covered, goes last.
 pub(super) fn complete(place: &Place, entries: &[DirEntry]) -> Result<bool, LogError> {
-    let swapped = |suffix: &str| {
-        let suffix = format!("{LOG_SUFFIX}{suffix}");
-        let bases = entries
-            .iter()
-            .filter_map(move |entry| offset_of(&entry.name, &suffix));
-        bases.collect::<Vec<i64>>()
-    };
-    // One compaction may have several outputs: with one of them incomplete, so is the whole.
-    let incomplete_from = swapped(CLEANED_SUFFIX)
-        .into_iter()
-        .min()
-        .unwrap_or(i64::MAX);
-    let swaps = swapped(SWAP_SUFFIX);
-    for base in &swaps {
-        if *base < incomplete_from {
-            replace(place, entries, *base)?;
+    // One compaction may have several outputs of several files: with one of them incomplete, so is
+    // the whole, from the least on.
+    let incomplete_from = bases(entries, CLEANED_SUFFIX).map(|(base, _)| base).min();
+    let incomplete_from = incomplete_from.unwrap_or(i64::MAX);
+    let mut complete = Vec::new();
+    let mut any = false;
+    for (base, kind) in bases(entries, SWAP_SUFFIX) {
+        any = true;
+        if base < incomplete_from {
+            complete.push((base, kind));
         } else {
-            remove(place, *base, SWAP_SUFFIX)?;
+            let path = place.file(base, &format!("{kind}{SWAP_SUFFIX}"));
+            remove_if_exists(place.disk.as_ref(), &path).at(&path)?;
         }
     }
-    Ok(!swaps.is_empty())
+    if !complete.is_empty() {
+        replace(place, entries, &complete)?;
+    }
+    Ok(any)
 }
 
-/// Puts the output that starts at `base` in the place of the segments it covers.
-fn replace(place: &Place, entries: &[DirEntry], base: i64) -> Result<(), LogError> {
+/// Base offset and kind of the files that end in `suffix`.
+fn bases<'a>(
+    entries: &'a [DirEntry],
+    suffix: &'a str,
+) -> impl Iterator<Item = (i64, &'static str)> + 'a {
+    entries.iter().flat_map(move |entry| {
+        let name = entry.name.strip_suffix(suffix).unwrap_or_default();
+        SUFFIXES
+            .iter()
+            .filter_map(move |kind| Some((offset_of(name, kind)?, *kind)))
+    })
+}
+
+/// Puts complete outputs in the place of the segments they cover. Of an output whose log file is in
+/// its place already, only the rest is moved.
+fn replace(
+    place: &Place,
+    entries: &[DirEntry],
+    complete: &[(i64, &'static str)],
+) -> Result<(), LogError> {
     let disk = place.disk.as_ref();
-    let path = place.file(base, &format!("{LOG_SUFFIX}{SWAP_SUFFIX}"));
-    let end = end_of(disk, &path, base)?;
-    tracing::info!(
-        "completing the interrupted compaction of {}",
-        path.display()
-    );
-    for entry in entries {
-        let covered = offset_of(&entry.name, LOG_SUFFIX).filter(|at| (base..end).contains(at));
-        if let Some(at) = covered {
-            remove(place, at, "")?;
+    let dir = place.dir();
+    let is_log = |(_, kind): &&(i64, &'static str)| *kind == LOG_SUFFIX;
+    for (base, _) in complete.iter().filter(is_log) {
+        let path = place.file(*base, &format!("{LOG_SUFFIX}{SWAP_SUFFIX}"));
+        let end = end_of(disk, &path, *base)?;
+        tracing::info!(
+            "completing the interrupted compaction of {}",
+            path.display()
+        );
+        for entry in entries {
+            let at = offset_of(&entry.name, LOG_SUFFIX);
+            if let Some(at) = at.filter(|at| (*base + 1..end).contains(at)) {
+                remove(place, at, &SUFFIXES)?;
+            }
+        }
+        // Of its own name, what is renamed over may stay until then.
+        let renamed = |kind: &&str| complete.contains(&(*base, kind));
+        let kinds: Vec<&str> = SUFFIXES.into_iter().filter(|kind| !renamed(kind)).collect();
+        remove(place, *base, &kinds)?;
+    }
+    let (logs, others): (Vec<_>, Vec<_>) = complete.iter().partition(is_log);
+    for files in [logs, others] {
+        disk.sync_dir(&dir).at(&dir)?;
+        for (base, kind) in files {
+            let from = place.file(base, &format!("{kind}{SWAP_SUFFIX}"));
+            disk.rename(&from, &place.file(base, kind)).at(&from)?;
         }
     }
-    remove(place, base, "")?;
-    // The log file last: as long as it is there as .swap, all this is done again.
-    for suffix in SUFFIXES.iter().rev() {
-        let from = place.file(base, &format!("{suffix}{SWAP_SUFFIX}"));
-        match disk.rename(&from, &place.file(base, suffix)) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            other => other.at(&from)?,
-        }
-    }
-    Ok(())
+    disk.sync_dir(&dir).at(&dir)
 }
 
-fn remove(place: &Place, base: i64, suffix: &str) -> Result<(), LogError> {
-    for kind in SUFFIXES {
-        let path = place.file(base, &format!("{kind}{suffix}"));
+/// Removes files of a segment.
+fn remove(place: &Place, base: i64, kinds: &[&str]) -> Result<(), LogError> {
+    for kind in kinds {
+        let path = place.file(base, kind);
         remove_if_exists(place.disk.as_ref(), &path).at(&path)?;
     }
     Ok(())
@@ -153,6 +180,7 @@ mod tests {
             write(offset, ".timeindex", b"");
         }
         write(0, ".log.swap", &batch(0, 12));
+        write(0, ".index.swap", b"");
         write(0, ".timeindex.swap", b"");
         let place = Place::new(
             dir.path().to_owned(),
@@ -168,6 +196,7 @@ mod tests {
             .map(|e| e.name)
             .collect();
         let expected = [
+            named(0, ".index"),
             named(0, ".log"),
             named(0, ".timeindex"),
             named(12, ".index"),
@@ -176,7 +205,7 @@ mod tests {
         ];
         assert_eq!(left, expected);
         assert_eq!(
-            std::fs::read(dir.path().join(&left[0])).unwrap(),
+            std::fs::read(dir.path().join(&left[1])).unwrap(),
             batch(0, 12)
         );
     }
@@ -190,5 +219,39 @@ mod tests {
             (".log.cleaned", Vec::new()),
         ];
         assert_eq!(after(&files), [".log", ".log.cleaned"]);
+    }
+    /// Kafka renames the log file first.
+    #[test]
+    fn an_output_of_which_one_file_is_incomplete_is_dropped() {
+        let files = [
+            (".log", batch(0, 1)),
+            (".index", Vec::new()),
+            (".log.swap", batch(0, 2)),
+            (".index.cleaned", Vec::new()),
+        ];
+        assert_eq!(after(&files), [".index", ".index.cleaned", ".log"]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_completed_output_takes_its_place() {
+        let files = [
+            (".log", batch(0, 1)),
+            (".txnindex.swap", b"new".to_vec()),
+            (".index.swap", Vec::new()),
+        ];
+        assert_eq!(after(&files), [".index", ".log", ".txnindex"]);
+    }
+
+    /// An aborted transaction must not be told of any more once its marker is gone.
+    #[test]
+    fn a_transaction_index_that_the_output_has_not_goes() {
+        let files = [
+            (".log", batch(0, 1)),
+            (".txnindex", b"old".to_vec()),
+            (".index", b"old".to_vec()),
+            (".log.swap", batch(0, 2)),
+            (".index.swap", Vec::new()),
+        ];
+        assert_eq!(after(&files), [".index", ".log"]);
     }
 }

@@ -368,7 +368,7 @@ pub fn empty_batch(batch: &BatchHeader<'_>) -> Result<[u8; HEADER_LEN], BatchErr
             .with_compression(Compression::None)
             .with_delete_horizon(false),
         last_offset_delta: batch.last_offset_delta(),
-        base_timestamp: batch.max_timestamp(),
+        base_timestamp: NO_TIMESTAMP,
         max_timestamp: batch.max_timestamp(),
         producer_id: batch.producer_id(),
         producer_epoch: batch.producer_epoch(),
@@ -377,6 +377,30 @@ pub fn empty_batch(batch: &BatchHeader<'_>) -> Result<[u8; HEADER_LEN], BatchErr
     }
     .write(&mut out)?;
     Ok(out)
+}
+
+/// Makes `batch` whole again after its records were replaced by `record_count` others: sets its
+/// length, that count, the greatest timestamp and the CRC. All else in its header stays.
+pub fn seal_batch(
+    batch: &mut [u8],
+    record_count: i32,
+    max_timestamp: i64,
+) -> Result<(), BatchError> {
+    let size = batch.len();
+    let length = size
+        .checked_sub(LOG_OVERHEAD)
+        .and_then(|len| i32::try_from(len).ok());
+    let (Some(length), Some((header, records))) =
+        (length, batch.split_first_chunk_mut::<HEADER_LEN>())
+    else {
+        return Err(BatchError::RecordTooLarge(size));
+    };
+    header[8..12].copy_from_slice(&length.to_be_bytes());
+    header[35..43].copy_from_slice(&max_timestamp.to_be_bytes());
+    header[57..61].copy_from_slice(&record_count.to_be_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[CRC_START..]), records);
+    header[17..21].copy_from_slice(&crc.to_be_bytes());
+    Ok(())
 }
 
 #[inline]

@@ -79,6 +79,14 @@ pub struct RecordIter<'a> {
     index: i32,
 }
 
+impl RecordIter<'_> {
+    /// Bytes of the records not given yet: their lengths tell where each record is stored.
+    #[inline]
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+}
+
 impl<'a> Iterator for RecordIter<'a> {
     type Item = Result<RecordView<'a>, BatchError>;
 
