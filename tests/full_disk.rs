@@ -149,3 +149,69 @@ fn a_full_disk_refuses_and_recovers() {
     kept.check(&broker);
     assert!(broker.stop().success());
 }
+
+#[test]
+fn a_node_starts_and_deletes_with_no_byte_free() {
+    const TEST: &str = "a_node_starts_and_deletes_with_no_byte_free";
+    if !may_mount(TEST) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let Some(disk) = SmallDisk::mount(&data, 64, TEST) else {
+        return;
+    };
+    let mut broker = start(dir.path());
+    let mut c = Connection::open(broker.port);
+    c.create_topic(TOPIC, 1, &[]);
+    c.commit(GROUP, TOPIC, 0, 0);
+    c.create_topic("large", 1, &[("segment.bytes", "1048576")]);
+    let mut kept = Kept::default();
+    assert_eq!(kept.write(&broker, 20, 10_000), (0, 0));
+    for _ in 0..20 {
+        assert_eq!(c.produce("large", 0, batch(&[&[7; 900_000]])).0, 0);
+    }
+    let reserve = data.join(".kafkars-reserve");
+    support::until("the reserve is there", || reserve.exists().then_some(()));
+    for unclean in [false, true] {
+        match unclean {
+            true => broker.kill(),
+            false => assert!(broker.stop().success()),
+        }
+        disk.fill_up();
+        broker = start(dir.path());
+        assert!(!reserve.exists(), "it is in use");
+        kept.check(&broker);
+        assert_eq!(kept.write(&broker, 20, 100_000).0, STORAGE_ERROR);
+        let mut c = Connection::open(broker.port);
+        assert_ne!(c.try_create_topic("no", 1, &[]).unwrap(), 0);
+        if unclean {
+            break;
+        }
+        // Nothing but room for the reserve is missing.
+        disk.make_room();
+        support::until("appends are taken again", || {
+            (kept.write(&broker, 1, 10_000) == (0, 0)).then_some(())
+        });
+        assert!(reserve.exists());
+    }
+    // What the log names helps: its topic goes, its files at once, and appends are taken again.
+    let log = broker.log();
+    assert!(log.contains(" is full ("), "{log}");
+    assert!(log.contains("would free most in large-0 17."), "{log}");
+    let mut c = Connection::open(broker.port);
+    let request = kafkars::protocol::messages::DeleteTopicsRequest {
+        topic_names: vec!["large".to_owned()],
+        timeout_ms: 10_000,
+        ..Default::default()
+    };
+    assert_eq!(c.ask(&request, 5).responses[0].error_code, 0);
+    support::until("the deletion makes room", || {
+        (kept.write(&broker, 1, 10_000) == (0, 0)).then_some(())
+    });
+    kept.check(&broker);
+    support::until("it says so", || {
+        broker.log().contains(" has room again").then_some(())
+    });
+    assert!(broker.stop().success());
+}

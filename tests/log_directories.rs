@@ -141,6 +141,11 @@ fn genuine_kafka_takes_over_both_directories_and_gives_them_back() {
     assert!(told.contains("\"partition\":\"ours-3\""), "{told}");
     assert!(broker.stop().success());
 
+    // Of which genuine Kafka takes no notice.
+    for dir in dirs.paths() {
+        let reserve = dir.join(".kafkars-reserve");
+        assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 8 << 20);
+    }
     let mut broker = dirs.setup().start_genuine(&genuine);
     let mut c = Connection::open(broker.port);
     assert_eq!(hosted(&mut c), ours);
@@ -401,6 +406,33 @@ fn a_directory_whose_fsync_fails_goes_offline_alone() {
         assert_eq!(values(&mut c, "t", partition)[0], first);
         assert_eq!(c.produce("t", partition, batch(&[b"again"])).0, 0);
     }
+}
+
+#[test]
+fn a_read_that_fails_while_it_is_sent_takes_the_directory_offline() {
+    const TEST: &str = "a_read_that_fails_while_it_is_sent_takes_the_directory_offline";
+    let dirs = Dirs::new();
+    let broker = dirs.setup().start();
+    let mut c = Connection::open(broker.port);
+    let at = fill(&mut c, "t", &dirs.paths());
+    let [_, second] = dirs.paths();
+    let bad = |((topic, _), dir): &(&(String, i32), &PathBuf)| topic == "t" && **dir == second;
+    let bad = at.iter().find(bad).unwrap().0.1;
+    let file = second.join(format!("t-{bad}/00000000000000000000.log"));
+    let injected = Injection::start(TEST, broker.pid(), "sendfile", "EIO", &[&file]);
+    let Some(injection) = injected else { return };
+    let fetch = support::wire::fetch_request("t", bad, 0, false);
+    assert!(c.try_ask(&fetch, 12).is_err(), "half an answer is none");
+    drop(injection);
+    let mut c = Connection::open(broker.port);
+    until("the directory is offline", || {
+        (describe(&mut c)[1].error_code == STORAGE_ERROR).then_some(())
+    });
+    let log = broker.log();
+    assert!(
+        log.contains(": sendfile ") && log.contains(&file.display().to_string()),
+        "{log}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::node::Broker;
 use crate::log::TopicPartition;
 use crate::log::health::{DirHealth, Health};
 use crate::metadata::image::PartitionImage;
+use crate::net::ReadFault;
 use crate::protocol::Uuid;
 use crate::protocol::messages::AssignReplicasToDirsRequest;
 use crate::protocol::messages::assign_replicas_to_dirs_request::{
@@ -108,6 +110,13 @@ impl Directories {
     pub fn take_unassigned(&self, broker: &Broker) -> Option<AssignReplicasToDirsRequest> {
         let unassigned = std::mem::take(&mut *self.unassigned.lock());
         (!unassigned.is_empty()).then(|| assignment(broker, unassigned))
+    }
+}
+
+/// What a fetch meets while its records are sent.
+impl ReadFault for DirHealth {
+    fn cannot_read(&self, file: &File, error: &std::io::Error) {
+        self.note_of("sendfile", file, error);
     }
 }
 

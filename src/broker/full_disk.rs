@@ -71,9 +71,12 @@ fn look(broker: &Broker, dir: &DirHealth, seen: &mut Seen) {
         };
         announce(broker, dir.path());
     }
-    if is_full && seen.looks_until_try == 0 {
-        seen.looks_until_try = LOOKS_BETWEEN_TRIES;
-        free(broker, dir.path());
+    if is_full {
+        let with_retention = seen.looks_until_try == 0;
+        if with_retention {
+            seen.looks_until_try = LOOKS_BETWEEN_TRIES;
+        }
+        free(broker, dir.path(), with_retention);
     }
     let due = is_full || (!seen.reserved && seen.looks_until_try == 0);
     if due && dir.make_reserve().is_ok() {
@@ -90,10 +93,10 @@ fn look(broker: &Broker, dir: &DirHealth, seen: &mut Seen) {
 }
 
 /// Removes what would go anyway: files that wait for their deletion, and what retention gives up.
-fn free(broker: &Broker, dir: &Path) {
+fn free(broker: &Broker, dir: &Path, with_retention: bool) {
     let room = || reserve::room(dir).map_or(0, |room| room.0);
     let before = room();
-    if let Err(e) = broker.logs.apply_retention(now_ms()) {
+    if with_retention && let Err(e) = broker.logs.apply_retention(now_ms()) {
         warn!("cannot apply retention: {e}");
     }
     if let Err(e) = broker.logs.remove_deleted_in(dir) {

@@ -110,6 +110,11 @@ impl DirHealth {
         }
     }
 
+    /// The same for an open file.
+    pub fn note_of(&self, operation: &str, file: &File, error: &io::Error) {
+        self.note(operation, &name_of(file), error);
+    }
+
     fn tell(&self) {
         if let Some(told) = self.listener.0.get() {
             told();

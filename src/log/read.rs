@@ -3,6 +3,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::error::{At, LogError, ReadError};
+use super::health::DirHealth;
 use super::log::Log;
 use super::names::TXN_INDEX_SUFFIX;
 use super::segment::Segment;
@@ -27,6 +28,8 @@ pub enum LogSlice {
         file: Arc<File>,
         position: u64,
         len: usize,
+        /// Hears of errors of whoever reads the file.
+        health: Option<Arc<DirHealth>>,
     },
 }
 
@@ -49,10 +52,14 @@ impl LogSlice {
                 file,
                 position,
                 len,
+                health,
             } => {
                 let mut bytes = vec![0; *len];
-                file.read_exact_at(&mut bytes, *position)?;
-                Ok(bytes)
+                let read = file.read_exact_at(&mut bytes, *position);
+                if let (Err(e), Some(health)) = (&read, health) {
+                    health.note_of("read", file, e);
+                }
+                read.map(|()| bytes)
             }
         }
     }
@@ -223,6 +230,7 @@ impl Log {
                 file: segment.file(&self.place)?,
                 position: u64::from(located.position),
                 len,
+                health: self.place.disk.health(),
             };
             return Ok(Some(Found {
                 slice,

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 pub use frame::{FrameError, FrameReader};
 pub use listener::{Listener, ListenerOptions};
-pub use send::{Chunk, FileRange, send_all};
+pub use send::{Chunk, FileRange, ReadFault, send_all};
 
 /// Who is at the other end of a connection, fixed when it is accepted.
 #[derive(Debug, Clone)]

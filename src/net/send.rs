@@ -4,6 +4,7 @@
 //! range that is not in the page cache is read ahead on the blocking pool first, so that a slow disk holds up nobody
 //! else. Elsewhere ranges are copied.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -18,6 +19,34 @@ pub struct FileRange {
     pub file: Arc<File>,
     pub position: u64,
     pub len: usize,
+    /// Who is told that the file cannot be read.
+    pub on_fault: Option<Arc<dyn ReadFault>>,
+}
+
+/// Whoever answers for a file's device.
+pub trait ReadFault: Debug + Send + Sync {
+    fn cannot_read(&self, file: &File, error: &io::Error);
+}
+
+impl FileRange {
+    /// Passes an error on; whoever answers for the file hears of it if it is the file's.
+    fn report(&self, error: io::Error) -> io::Error {
+        use rustix::io::Errno;
+        // None of these comes from a TCP socket.
+        let of_device = [
+            Errno::IO,
+            Errno::NXIO,
+            Errno::NODEV,
+            Errno::BADMSG,
+            Errno::UCLEAN,
+            Errno::STALE,
+        ];
+        let is_of_device = Errno::from_io_error(&error).is_some_and(|e| of_device.contains(&e));
+        if let (Some(told), true) = (&self.on_fault, is_of_device) {
+            told.cannot_read(&self.file, &error);
+        }
+        error
+    }
 }
 
 /// A part of a response.
@@ -88,7 +117,8 @@ fn try_send(stream: &TcpStream, bytes: &[u8], _more: bool) -> io::Result<usize> 
 #[cfg(target_os = "linux")]
 async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
     if !in_page_cache(&range) {
-        read_ahead(range.clone()).await?;
+        let read = read_ahead(range.clone()).await;
+        read.map_err(|e| range.report(e))?;
     }
     let mut position = range.position;
     let end = position + range.len as u64;
@@ -107,7 +137,7 @@ async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+            Err(e) => return Err(range.report(e)),
         }
     }
     Ok(())

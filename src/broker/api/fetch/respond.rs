@@ -1,12 +1,14 @@
 //! From what was read to the response.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::read::{Found, PartitionRead, Round};
 use crate::broker::context::RequestContext;
 use crate::broker::fetch_session::{Answered, SessionKind, Told, TopicKey};
 use crate::log::LogSlice;
-use crate::net::FileRange;
+use crate::net::{FileRange, ReadFault};
 use crate::protocol::messages::FetchResponse;
 use crate::protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
@@ -141,6 +143,7 @@ fn partition_data(
         file,
         position,
         len,
+        health,
     }) = found.slice
     {
         data.records = Some(Records::External {
@@ -151,6 +154,7 @@ fn partition_data(
             file,
             position,
             len,
+            on_fault: health.map(|health| health as Arc<dyn ReadFault>),
         });
     }
     data
