@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests with their full numbers, in release: what takes too long for every push.
 #
-#   scripts/test-long.sh          50 kills under load, five minutes of mangled requests, all property tests longer
+#   scripts/test-long.sh          50 kills under load, five minutes of mangled requests and of each kind of mangled file, all property tests longer
 #
 # Environment, each with its default here: KAFKARS_KILL_ROUNDS=50, KAFKARS_FUZZ_SECONDS=300, PROPTEST_CASES=4096.
 set -euo pipefail
@@ -13,6 +13,6 @@ export PROPTEST_CASES=${PROPTEST_CASES:-4096}
 
 cargo test --release --workspace --lib
 # One file after the other, with their figures: they measure memory and time.
-for test in crashes bad_input full_disk swap fixtures lock; do
+for test in crashes bad_input fuzz_files full_disk swap fixtures lock; do
   cargo test --release --test "$test" -- --nocapture --test-threads 1
 done

@@ -6,6 +6,7 @@ use super::metadata;
 use crate::log::TopicPartition;
 use crate::log::directory::{CLEAN_SHUTDOWN_FILE, CleanShutdown, LOCK_FILE};
 use crate::log::names::{CLUSTER_METADATA_TOPIC, PartitionDir};
+use crate::log::reserve::RESERVE_FILE;
 use crate::log::verify::{Checkpoints, OnStart, Outcome, Verifier};
 use crate::metadata::properties::{self, MetaProperties};
 use crate::metadata::snapshot::BOOTSTRAP_FILE_NAME;
@@ -90,7 +91,7 @@ fn partition(
 
 fn file(verifier: &mut Verifier<'_>, path: &Path, name: &str) {
     match name {
-        LOCK_FILE | CLEAN_SHUTDOWN_FILE | properties::FILE_NAME => {}
+        LOCK_FILE | CLEAN_SHUTDOWN_FILE | RESERVE_FILE | properties::FILE_NAME => {}
         BOOTSTRAP_FILE_NAME => metadata::bootstrap(verifier, path),
         name if Checkpoints::is_one(name) => {}
         name if name.ends_with(".tmp") => {
