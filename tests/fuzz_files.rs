@@ -70,7 +70,7 @@ fn fuzz(name: &str, corpus: &[Vec<u8>], mut target: impl FnMut(&mut Rng, &[u8]))
         target(&mut random, &input);
         RUNS.fetch_add(1, Relaxed);
         watch.alive();
-        if RUNS.load(Relaxed) % 16 == 0 {
+        if RUNS.load(Relaxed).is_multiple_of(16) {
             most = most.max(support::resident(std::process::id()));
         }
     }
@@ -314,10 +314,8 @@ fn segments_and_their_recovery() {
         let bytes = mended(random, input);
         let first = StoredHeader::parse(&bytes).ok().flatten();
         let first = first.and_then(|header| header.base_offset());
-        let base = match first.filter(|base| *base >= 0 && random.u8(0..4) > 0) {
-            Some(base) => base,
-            None => 0,
-        };
+        let base = first.filter(|base| *base >= 0 && random.u8(0..4) > 0);
+        let base = base.unwrap_or_default();
         let path = partition.join(format!("{base:020}.log"));
         put(&path, &bytes).unwrap();
         let mut index = vec![0; 24];

@@ -173,7 +173,7 @@ fn damage_to_a_node_as_a_whole_is_told() {
         both("__cluster_metadata-0/quorum-state"),
         ("refuses", "refuses")
     );
-    assert_eq!(both("bootstrap.checkpoint"), ("ignores", "refuses"));
+    assert_eq!(both("bootstrap.checkpoint"), ("refuses", "refuses"));
     assert_eq!(both(checkpoint), ("ignores", "refuses"));
     assert_eq!(seen.len(), 5);
     assert_eq!(found["kafkarsCanStart"], false);

@@ -179,7 +179,7 @@ mod tests {
         let settings = [("batch.size", "2000"), ("buffer.memory", "6000")];
         let (producer, topic) = (producer(&settings), topic(1));
         let value = [b'v'; 500];
-        let mut append = || {
+        let append = || {
             producer.append_run(&topic, |run| {
                 let results = std::iter::repeat_with(|| run.try_append(&Record::value(&value)));
                 results

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::log::names::{LOG_SUFFIX, file_name};
 use crate::log::verify::{OnStart, Outcome, PartitionFacts, Verifier};
 use crate::metadata::batch::{self, Content, ControlRecord};
 use crate::metadata::snapshot::{self, SnapshotId};
@@ -15,6 +16,7 @@ const QUORUM_STATE_BYTES_MAX: u64 = 1 << 20;
 pub fn check(verifier: &mut Verifier<'_>, dir: &Path, facts: PartitionFacts) {
     let snapshots = snapshot::list(dir).unwrap_or_default();
     let newest = snapshots.last().copied();
+    let from_the_start = dir.join(file_name(0, LOG_SUFFIX)).exists();
     let mut decoded = 0;
     let mut inspect = |batch: &StoredBatch<'_>| {
         decoded += count(&decode(batch)?);
@@ -32,11 +34,12 @@ pub fn check(verifier: &mut Verifier<'_>, dir: &Path, facts: PartitionFacts) {
             }
             return left_over;
         };
-        // Of damaged snapshots kafkars goes back to an older one; Kafka reads the newest alone.
+        // From a damaged snapshot kafkars goes back to an older one, or to the start of the log;
+        // Kafka reads the newest alone.
         let outcome = Outcome {
-            kafkars: match snapshots.len() {
-                1 => OnStart::Refuses,
-                _ => OnStart::Ignores,
+            kafkars: match snapshots.len() > 1 || from_the_start {
+                true => OnStart::Ignores,
+                false => OnStart::Refuses,
             },
             kafka: match Some(id) == newest {
                 true => OnStart::Refuses,
@@ -57,11 +60,7 @@ pub fn check(verifier: &mut Verifier<'_>, dir: &Path, facts: PartitionFacts) {
 
 /// Checks `bootstrap.checkpoint`, which has the records that a new cluster starts from.
 pub fn bootstrap(verifier: &mut Verifier<'_>, path: &Path) {
-    let outcome = Outcome {
-        kafkars: OnStart::Ignores,
-        kafka: OnStart::Refuses,
-    };
-    snapshot_file(verifier, path, outcome);
+    snapshot_file(verifier, path, Outcome::both(OnStart::Refuses));
 }
 
 fn snapshot_file(verifier: &mut Verifier<'_>, path: &Path, outcome: Outcome) {
