@@ -66,10 +66,8 @@ pub fn append_error_code(refused: &AppendError) -> ErrorCode {
 pub fn read_error(partition: &Partition, refused: ReadError) -> ErrorCode {
     match &refused {
         ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadError::Corrupt { .. } => {
-            error!("{}-{}: {refused}", partition.topic, partition.index);
-            ErrorCode::CorruptMessage
-        }
+        // Where it is damaged the log has said, once.
+        ReadError::Corrupt { .. } => ErrorCode::CorruptMessage,
         ReadError::Storage(e) => {
             error!("cannot read {}-{}: {e}", partition.topic, partition.index);
             storage_error_code(e)

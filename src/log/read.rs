@@ -5,9 +5,12 @@ use std::sync::Arc;
 use super::error::{At, LogError, ReadError};
 use super::health::DirHealth;
 use super::log::Log;
-use super::names::TXN_INDEX_SUFFIX;
+use super::names::{LOG_SUFFIX, TXN_INDEX_SUFFIX};
 use super::segment::Segment;
 use super::txn_index::{self, AbortedTransaction};
+
+/// Damaged places of a segment that one read looks into.
+const FAULTS_PER_READ_MAX: usize = 16;
 
 /// How far a read may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +129,7 @@ impl Log {
             if offset < self.log_start_offset() {
                 return Err(self.out_of_range(offset));
             }
-            let found = self.find(segments, offset, max_bytes, bound, min_one)?;
+            let found = self.find_sound(segments, offset, max_bytes, bound, min_one)?;
             let aborted = match (limit, &found) {
                 (ReadLimit::LastStable, Some(found)) => {
                     Some(self.aborted_in(segments, offset, found, bound)?)
@@ -185,6 +188,34 @@ impl Log {
         }
     }
 
+    /// [`Self::find`]; damage that it meets is looked into, so that what lies behind can be read.
+    fn find_sound(
+        &self,
+        segments: &[Arc<Segment>],
+        offset: i64,
+        max_bytes: usize,
+        bound: i64,
+        min_one: bool,
+    ) -> Result<Option<Found>, ReadError> {
+        for _ in 0..FAULTS_PER_READ_MAX {
+            let found = self.find(segments, offset, max_bytes, bound, min_one);
+            let Err(ReadError::Corrupt { path, position }) = &found else {
+                return found;
+            };
+            let is_it = |segment: &&Arc<Segment>| {
+                self.place.file(segment.base_offset(), LOG_SUFFIX) == *path
+            };
+            let is_news = match segments.iter().find(is_it) {
+                Some(segment) => segment.note_fault(&self.place, *position)?,
+                None => false,
+            };
+            if !is_news {
+                return found;
+            }
+        }
+        self.find(segments, offset, max_bytes, bound, min_one)
+    }
+
     fn find(
         &self,
         segments: &[Arc<Segment>],
@@ -207,16 +238,18 @@ impl Log {
             let Some(located) = segment.locate(&self.place, offset)? else {
                 continue;
             };
+            let size = match located.size {
+                Some(size) => size,
+                None => segment.batch_size(&self.place, located.position)?,
+            };
             let end = segment.end_before(&self.place, bound)?;
+            let end = segment.sound_until(located.position, end);
             let Some(available) = end.checked_sub(located.position).filter(|len| *len > 0) else {
                 return Ok(None);
             };
             let mut len = available as usize;
             if max_bytes < len {
-                let first_size = match located.size {
-                    Some(size) => size,
-                    None => segment.batch_size(&self.place, located.position)?,
-                } as usize;
+                let first_size = size as usize;
                 if max_bytes < first_size {
                     if !min_one {
                         return Ok(None);

@@ -20,6 +20,7 @@ use super::time_index::{TimeEntry, TimeIndex};
 use crate::record::{HEADER_LEN, StoredHeader};
 
 mod facts;
+mod faults;
 mod lookup;
 mod state;
 
@@ -72,6 +73,10 @@ pub struct Segment {
     has_txn_index: AtomicBool,
     /// Compaction has put others in its place: its files are not to be looked for.
     replaced: AtomicBool,
+    /// What reads have found to be damaged, in no order.
+    faults: Mutex<Vec<faults::Fault>>,
+    /// There are any.
+    damaged: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -84,6 +89,8 @@ impl Segment {
             log: CachedFile::default(),
             has_txn_index: AtomicBool::new(has_txn_index),
             replaced: AtomicBool::new(false),
+            faults: Mutex::default(),
+            damaged: AtomicBool::new(false),
             state: Mutex::new(State::empty(base_offset)),
         }
     }
@@ -357,6 +364,7 @@ impl Segment {
         offset: i64,
         index_interval_bytes: u32,
     ) -> Result<(), ReadError> {
+        self.forget_faults();
         let Some(located) = self.locate(place, offset)? else {
             return Ok(());
         };

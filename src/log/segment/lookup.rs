@@ -33,6 +33,9 @@ impl Segment {
                 size: Some(b.size),
             }));
         }
+        if let Some(lost) = self.lost(place, offset) {
+            return Err(lost);
+        }
         let path = place.file(self.base_offset, INDEX_SUFFIX);
         let relative = u32::try_from(offset - self.base_offset).unwrap_or(0);
         let around = state
@@ -196,7 +199,15 @@ impl Segment {
         let mut block = [0; HEADER_BLOCK_BYTES];
         let (mut start, mut len) = (0_u64, 0_usize);
         let mut position = u64::from(from);
+        let is_damaged = self.is_damaged();
         while position < u64::from(to) {
+            if is_damaged {
+                let behind = self.past_fault(position);
+                if behind != position {
+                    position = behind;
+                    continue;
+                }
+            }
             let mut at = position.wrapping_sub(start) as usize;
             if position < start || at + HEADER_LEN > len {
                 start = position;

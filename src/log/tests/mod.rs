@@ -1,4 +1,5 @@
 //! The log as a whole: its life, its faults, and directories that genuine Kafka wrote.
+mod corruption;
 mod crash;
 mod fixtures;
 mod legacy;

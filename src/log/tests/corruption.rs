@@ -1,0 +1,105 @@
+//! Damage in the middle of a log that is in use.
+use super::*;
+
+const BATCHES: usize = 60;
+
+/// A closed log of single-record batches with one part overwritten; the position of each batch.
+fn damaged(dir: &Path, damage: impl FnOnce(&mut [u8], &[usize])) -> Log {
+    let config = LogConfig {
+        index_interval_bytes: 300,
+        ..LogConfig::default()
+    };
+    let log = open(dir, config.clone());
+    for n in 0..BATCHES {
+        append(&log, batch(&[&format!("value {n}")]));
+    }
+    log.commit_all().unwrap();
+    log.close(true).unwrap();
+    let path = dir.join("t-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut positions = Vec::new();
+    let mut at = 0;
+    for batch in batches(&bytes) {
+        positions.push(at);
+        at += batch.unwrap().size();
+    }
+    damage(&mut bytes, &positions);
+    std::fs::write(&path, bytes).unwrap();
+    let options = LogOptions {
+        clean: true,
+        recovery_point: Some(BATCHES as i64),
+        ..LogOptions::new(NOW_MS)
+    };
+    Log::open(&dir.join("t-0"), tp(), config, options).unwrap()
+}
+
+/// The offsets whose batch can be fetched, and those for which damage is reported.
+fn fetch_each(log: &Log) -> (Vec<i64>, Vec<i64>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for offset in 0..BATCHES as i64 {
+        match log.read(offset, 1, ReadLimit::LogEnd, true) {
+            Ok(read) => {
+                let bytes = read.slice.unwrap().to_vec().unwrap();
+                let first = batches(&bytes).next().unwrap().unwrap();
+                assert_eq!(first.base_offset(), offset);
+                // A length that could be right is noticed by the client, as in Kafka, or by a walk
+                // to what lies behind.
+                match first.check_crc() {
+                    Ok(()) => good.push(offset),
+                    Err(_) => bad.push(offset),
+                }
+            }
+            Err(ReadError::Corrupt { .. }) => bad.push(offset),
+            Err(e) => panic!("{offset}: {e}"),
+        }
+    }
+    (good, bad)
+}
+
+#[test]
+fn what_lies_behind_a_damaged_header_can_be_read() {
+    // Of every batch in turn: magic, length far too long, length too short.
+    let damages: [fn(&mut [u8]); 3] = [
+        |header| header[16] = 9,
+        |header| header[8..12].fill(0x7f),
+        |header| header[8..12].copy_from_slice(&50_i32.to_be_bytes()),
+    ];
+    for (kind, damage) in damages.into_iter().enumerate() {
+        for n in [0, 1, 7, 30, 31, 32, 33, 34, 35, 36] {
+            let dir = tempfile::tempdir().unwrap();
+            let log = damaged(dir.path(), |bytes, at| damage(&mut bytes[at[n]..]));
+            let (good, bad) = fetch_each(&log);
+            assert_eq!(bad, [n as i64], "damage {kind} of {n}");
+            assert_eq!(good.len(), BATCHES - 1);
+            // Once it is known, a large fetch ends before it and goes on behind it.
+            let fetched = |offset| {
+                let read = log.read(offset, 1 << 20, ReadLimit::LogEnd, true);
+                let bytes = read.unwrap().slice.unwrap().to_vec().unwrap();
+                batches(&bytes)
+                    .map(|b| b.unwrap().check_crc().unwrap())
+                    .count()
+            };
+            assert_eq!(fetched(n as i64 + 1), BATCHES - n - 1);
+            if n > 0 && kind < 2 {
+                assert_eq!(fetched(0), n, "damage {kind} of {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn several_damaged_places_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = damaged(dir.path(), |bytes, at| {
+        bytes[at[5]..at[8]].fill(0);
+        bytes[at[40] + 16] = 7;
+        let end = bytes.len();
+        bytes[at[50] + 3..end - 400].fill(0xff);
+    });
+    let (good, bad) = fetch_each(&log);
+    let known = |offset: &i64| [5, 6, 7, 40].contains(offset) || *offset >= 50;
+    assert!(bad.iter().all(known), "{bad:?}");
+    let expected = [5, 6, 7, 40, 50, 51, 52];
+    assert!(bad.starts_with(&expected), "{bad:?}");
+    assert!(good.contains(&(BATCHES as i64 - 1)), "{good:?}");
+}
