@@ -1,7 +1,7 @@
 //! Every reader of files that others may have written, or damaged: real bytes, mangled, and random ones. Nothing panics,
 //! nothing runs on without end, and memory stays within what the input allows.
 //!
-//! `KAFKARS_FUZZ_SECONDS` (2) is for each target; `KAFKARS_FUZZ_SEED` replays a run.
+//! `KAFKARS_FUZZ_SECONDS` (2) is for each target; `KAFKARS_FUZZ_SEED` (1) is what the inputs follow from, or `random`.
 
 mod support;
 
@@ -50,8 +50,11 @@ fn fuzz(name: &str, corpus: &[Vec<u8>], mut target: impl FnMut(&mut Rng, &[u8]))
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     let seconds = std::env::var("KAFKARS_FUZZ_SECONDS");
     let seconds = seconds.map_or(2, |seconds| seconds.parse().unwrap());
-    let seed = std::env::var("KAFKARS_FUZZ_SEED");
-    let seed: u64 = seed.map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let seed = match std::env::var("KAFKARS_FUZZ_SEED").as_deref() {
+        Err(_) => 1,
+        Ok("random") => fastrand::u64(..),
+        Ok(seed) => seed.parse().unwrap(),
+    };
     println!("{name}: KAFKARS_FUZZ_SEED={seed}");
     assert!(!corpus.is_empty() && corpus.iter().all(|input| input.len() <= 1 << 20));
     let mut random = Rng::with_seed(seed);

@@ -96,9 +96,10 @@ impl Scanned {
         index_interval_bytes: u32,
     ) -> Result<(), String> {
         let last_offset = batch.last_offset();
-        let relative = u32::try_from(last_offset - base_offset)
-            .ok()
-            .filter(|r| *r <= MAX_RELATIVE);
+        let relative = last_offset
+            .checked_sub(base_offset)
+            .and_then(|relative| u32::try_from(relative).ok())
+            .filter(|r| *r <= MAX_RELATIVE && last_offset < i64::MAX);
         let size = u32::try_from(batch.size())
             .ok()
             .and_then(|size| self.size.checked_add(size));

@@ -416,7 +416,9 @@ impl Segment {
         if let Some(last) = state.time_index.last() {
             state.max_timestamp = TimestampAndOffset {
                 timestamp: last.timestamp,
-                offset: self.base_offset + i64::from(last.relative_offset),
+                offset: self
+                    .base_offset
+                    .saturating_add(i64::from(last.relative_offset)),
             };
         }
         let from = state.index.last().map_or(0, |last| last.position);

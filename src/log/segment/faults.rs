@@ -80,7 +80,7 @@ impl Segment {
             let reached = u64::from(at) >= position;
             if !reached {
                 last = Some((at, before));
-                before = batch.last_offset() + 1;
+                before = batch.next_offset();
             }
             !reached
         });

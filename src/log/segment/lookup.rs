@@ -162,7 +162,10 @@ impl Segment {
             .index
             .at_or_after(place.disk.as_ref(), &path, position)
             .at(&path)?;
-        Ok(entry.map(|entry| self.base_offset + i64::from(entry.relative_offset)))
+        Ok(entry.map(|entry| {
+            self.base_offset
+                .saturating_add(i64::from(entry.relative_offset))
+        }))
     }
 
     /// Where to begin looking for a timestamp: no batch before holds it or a later one.

@@ -157,7 +157,9 @@ impl OffsetCheck {
             && self.wrong.is_none()
             && u64::from(entry.position) < end
         {
-            let offset = self.base_offset + i64::from(entry.relative_offset);
+            let offset = self
+                .base_offset
+                .saturating_add(i64::from(entry.relative_offset));
             let follows = self.last.is_none_or(|last| {
                 entry.relative_offset > last.relative_offset && entry.position > last.position
             });
@@ -251,7 +253,10 @@ impl TimeCheck {
     pub fn batch(&mut self, disk: &dyn Disk, header: &StoredHeader<'_>) -> io::Result<()> {
         while let Some(entry) = self.entries.next
             && self.wrong.is_none()
-            && self.base_offset + i64::from(entry.relative_offset) <= header.last_offset()
+            && self
+                .base_offset
+                .saturating_add(i64::from(entry.relative_offset))
+                <= header.last_offset()
         {
             let follows = self.last.is_none_or(|last| {
                 entry.timestamp > last.timestamp && entry.relative_offset >= last.relative_offset
@@ -267,7 +272,8 @@ impl TimeCheck {
                 let what = format!(
                     "timestamp {} is said to be the greatest up to offset {}, but {} comes before",
                     entry.timestamp,
-                    self.base_offset + i64::from(entry.relative_offset),
+                    self.base_offset
+                        .saturating_add(i64::from(entry.relative_offset)),
                     self.max
                 );
                 let wrong = Wrong::at(self.entries.next_at, what);
