@@ -163,6 +163,7 @@ impl Log {
             log_start_offset: Some(if start < 0 { !start } else { start }),
             high_watermark: None,
             producer_expiration_ms: self.producer_expiration_ms,
+            progress: Arc::default(),
             now_ms: self.now_at_open_ms,
         }
     }

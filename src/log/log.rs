@@ -23,6 +23,7 @@ use super::partition_metadata;
 use super::place::Place;
 use super::producer_snapshot::ProducerEntry;
 use super::producer_state::{ProducerState, ProducerStates};
+use super::progress::Progress;
 use super::recovery::Recovery;
 use super::retention::PendingRemoval;
 use super::segment::Segment;
@@ -46,6 +47,8 @@ pub struct LogOptions {
     pub log_start_offset: Option<i64>,
     pub high_watermark: Option<i64>,
     pub producer_expiration_ms: i64,
+    /// Told of what recovery has done.
+    pub progress: Arc<Progress>,
     pub now_ms: i64,
 }
 
@@ -60,6 +63,7 @@ impl LogOptions {
             log_start_offset: None,
             high_watermark: None,
             producer_expiration_ms: PRODUCER_EXPIRATION_MS,
+            progress: Arc::default(),
             now_ms,
         }
     }

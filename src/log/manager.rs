@@ -1,9 +1,11 @@
 //! All logs of a node: opening them with their directories' checkpoints, creation and deletion,
 //! and the periodic work, which the broker's timers call.
 use std::collections::{BTreeMap, HashMap};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::ScopedJoinHandle;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -19,8 +21,10 @@ use super::names::{
     CLUSTER_METADATA_TOPIC, DELETE_DIR_SUFFIX, PartitionDir, STRAY_DIR_SUFFIX, TopicPartition,
     renamed_dir,
 };
+use super::progress::Progress;
 use super::relocation::{FoundFuture, Which};
 use super::storage::{Disk, RealDisk};
+use super::topic_configs::TopicConfigs;
 use crate::protocol::Uuid;
 
 /// Up to so many changed logs are forced to the device one by one at a stop; more by one call for
@@ -139,8 +143,20 @@ impl LogManager {
             let read = CleanShutdown::read(dir.essential.as_ref(), &dir.path);
             dir.clean_shutdown = dir.unless_offline(read)?.flatten();
         }
-        for (at, dir) in manager.dirs.iter().enumerate() {
-            dir.unless_offline(manager.open_dir(at, &config, &config_of))?;
+        // Each directory is a device of its own.
+        let opened = std::thread::scope(|scope| {
+            let open = |at| manager.open_dir(at, &config, &config_of);
+            let opening: Vec<_> = (0..manager.dirs.len())
+                .map(|at| scope.spawn(move || open(at)))
+                .collect();
+            let opened = opening.into_iter().map(ScopedJoinHandle::join);
+            let opened = opened.map(|dir| dir.unwrap_or_else(|panic| resume_unwind(panic)));
+            opened.collect::<Vec<_>>()
+        });
+        for ((at, dir), opened) in manager.dirs.iter().enumerate().zip(opened) {
+            for log in dir.unless_offline(opened)?.unwrap_or_default() {
+                manager.host(at, log)?;
+            }
             dir.unless_offline(manager.cap_cleaned_offsets(at))?;
         }
         for dir in &manager.dirs {
@@ -403,6 +419,7 @@ impl LogManager {
             log_start_offset: None,
             high_watermark: None,
             producer_expiration_ms: self.producer_expiration_ms,
+            progress: Arc::default(),
             now_ms,
         }
     }
@@ -412,9 +429,9 @@ impl LogManager {
         at: usize,
         config: &LogManagerConfig,
         config_of: &(impl Fn(&str) -> LogConfig + Sync),
-    ) -> Result<(), LogError> {
+    ) -> Result<Vec<Log>, LogError> {
         let Some(dir) = self.dirs.get(at) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let tps = self.partitions_in(dir, config.now_ms, config_of)?;
         let state = DirState {
@@ -429,10 +446,11 @@ impl LogManager {
                 dir.path.display()
             );
         }
-        let configs = TopicConfigs {
-            of: config_of,
-            known: Mutex::default(),
-        };
+        let configs = TopicConfigs::new(config_of);
+        let progress = Arc::new(match state.clean {
+            true => Progress::default(),
+            false => Progress::new(&dir.path, tps.len()),
+        });
         let next = AtomicUsize::new(0);
         let opened = Mutex::new(Vec::with_capacity(tps.len()));
         let failure = Mutex::new(None);
@@ -440,14 +458,18 @@ impl LogManager {
             for _ in 0..config.recovery_threads_per_dir.clamp(1, tps.len().max(1)) {
                 scope.spawn(|| {
                     while let Some(tp) = tps.get(next.fetch_add(1, Relaxed)) {
-                        match self.open_log(dir, tp, &state, config.now_ms, &configs) {
+                        let options = LogOptions {
+                            progress: progress.clone(),
+                            ..self.options(dir, config.now_ms)
+                        };
+                        match self.open_log(dir, tp, &state, options, &configs) {
                             Ok(log) => opened.lock().push(log),
                             Err(e) => {
                                 failure.lock().get_or_insert(e);
                                 next.store(tps.len(), Relaxed);
                             }
                         }
-                        report_progress(dir, &state, opened.lock().len(), tps.len());
+                        progress.log_done();
                     }
                 });
             }
@@ -455,22 +477,28 @@ impl LogManager {
         if let Some(e) = failure.into_inner() {
             return Err(e);
         }
+        if !tps.is_empty() {
+            progress.finish();
+        }
+        Ok(opened.into_inner())
+    }
+
+    /// Takes over a log found in the `at`-th directory, unless another one has it.
+    fn host(&self, at: usize, log: Log) -> Result<(), LogError> {
         let mut logs = self.logs.write();
-        for log in opened.into_inner() {
-            let tp = log.topic_partition().clone();
-            if let Some(other) = logs.get(&tp) {
-                match self.settle(&other.log, &log) {
-                    Some(Which::First) => continue,
-                    Some(Which::Second) => {}
-                    None => {
-                        let (first, second) = (other.log.dir(), log.dir());
-                        return Err(LogError::Duplicate { tp, first, second });
-                    }
+        let tp = log.topic_partition().clone();
+        if let Some(other) = logs.get(&tp) {
+            match self.settle(&other.log, &log) {
+                Some(Which::First) => return Ok(()),
+                Some(Which::Second) => {}
+                None => {
+                    let (first, second) = (other.log.dir(), log.dir());
+                    return Err(LogError::Duplicate { tp, first, second });
                 }
             }
-            let log = Arc::new(log);
-            logs.insert(tp, Hosted { log, dir: at });
         }
+        let log = Arc::new(log);
+        logs.insert(tp, Hosted { log, dir: at });
         Ok(())
     }
 
@@ -521,21 +549,24 @@ impl LogManager {
         dir: &LogDir,
         tp: &TopicPartition,
         state: &DirState,
-        now_ms: i64,
-        configs: &TopicConfigs<impl Fn(&str) -> LogConfig + Sync>,
+        options: LogOptions,
+        configs: &TopicConfigs<'_, impl Fn(&str) -> LogConfig + Sync>,
     ) -> Result<Log, LogError> {
         let options = LogOptions {
             clean: state.clean,
             recovery_point: state.recovery_points.get(tp).copied(),
             log_start_offset: state.log_start_offsets.get(tp).copied(),
             high_watermark: state.high_watermarks.get(tp).copied(),
-            ..self.options(dir, now_ms)
+            ..options
         };
         let (path, config) = (dir.path.join(tp.to_string()), configs.get(&tp.topic));
-        match Log::dormant(&path, tp, &config, &options) {
-            Some(log) => Ok(log),
-            None => Log::open(&path, tp.clone(), config, options),
-        }
+        let log = match Log::dormant(&path, tp, &config, &options) {
+            Some(log) => log,
+            None => Log::open(&path, tp.clone(), config, options)?,
+        };
+        // Whoever takes the logs over asks for it, one after the other. What is wrong shows then.
+        let _ = log.topic_id();
+        Ok(log)
     }
 
     /// A checkpoint that cannot be read costs time, not records: recovery then starts earlier.
@@ -618,31 +649,5 @@ impl LogManager {
             }
         }
         result
-    }
-}
-
-/// The configurations of topics, each worked out once: it is asked for by every partition.
-struct TopicConfigs<'a, F> {
-    of: &'a F,
-    known: Mutex<HashMap<Arc<str>, Arc<LogConfig>>>,
-}
-
-impl<F: Fn(&str) -> LogConfig> TopicConfigs<'_, F> {
-    fn get(&self, topic: &Arc<str>) -> Arc<LogConfig> {
-        let mut known = self.known.lock();
-        if let Some(config) = known.get(topic) {
-            return config.clone();
-        }
-        let config = Arc::new((self.of)(topic));
-        known.insert(topic.clone(), config.clone());
-        config
-    }
-}
-
-/// About ten lines per directory, if it is recovered.
-fn report_progress(dir: &LogDir, state: &DirState, done: usize, total: usize) {
-    let step = (total / 10).max(1);
-    if !state.clean && (done.is_multiple_of(step) || done == total) && total > 1 {
-        tracing::info!("{}: {done} of {total} logs recovered", dir.path.display());
     }
 }

@@ -40,6 +40,7 @@ pub mod partition_metadata;
 mod place;
 pub mod producer_snapshot;
 pub mod producer_state;
+pub mod progress;
 pub mod read;
 mod recovery;
 mod relocation;
@@ -49,6 +50,7 @@ pub mod segment;
 pub mod storage;
 mod swap;
 pub mod time_index;
+mod topic_configs;
 pub mod txn_index;
 pub mod verify;
 
