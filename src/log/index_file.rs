@@ -7,12 +7,14 @@ use std::io::{self, IoSlice};
 use std::marker::PhantomData;
 use std::path::Path;
 
-use super::storage::{Disk, OpenMode};
+use super::storage::{Disk, OpenMode, read_file};
 
 /// Entries held back before they are written together.
 const TAIL_ENTRIES_MAX: usize = 128;
 /// Bytes read at once when a search has come close.
 const BLOCK_BYTES: usize = 4096;
+/// No index is larger: `segment.index.bytes` is an i32.
+const INDEX_BYTES_MAX: u64 = i32::MAX as u64;
 /// The largest entry of any index.
 const ENTRY_BYTES_MAX: usize = 12;
 
@@ -22,6 +24,23 @@ pub trait Entry: Copy + PartialEq {
     /// `bytes` has [`Self::BYTES`] bytes.
     fn decode(bytes: &[u8]) -> Option<Self>;
     fn encode(&self, out: &mut Vec<u8>);
+}
+
+/// Reads a whole index up to the first entry that `good` does not hold for, given the one before it.
+pub fn read_while<E: Entry>(
+    disk: &dyn Disk,
+    path: &Path,
+    good: impl Fn(Option<E>, E) -> bool,
+) -> io::Result<Vec<E>> {
+    let bytes = read_file(disk, path, INDEX_BYTES_MAX)?.unwrap_or_default();
+    let mut entries = Vec::new();
+    for entry in bytes.chunks_exact(E::BYTES).map_while(E::decode) {
+        if !good(entries.last().copied(), entry) {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 /// A place in an index: so many entries come before it.
@@ -129,11 +148,24 @@ impl<E: Entry> IndexFile<E> {
         disk.sync(&disk.open(path, OpenMode::Write)?)
     }
 
-    /// Replaces the file by what was collected in memory by [`Self::collect`].
+    /// Takes `entries`, of an index that has no others yet, for those at the front of the file.
+    pub fn believe(&mut self, entries: &[E]) {
+        self.stored = entries.len() as u32;
+        self.last = entries.last().copied();
+    }
+
+    /// Replaces what comes behind the entries in the file by what [`Self::collect`] collected.
     pub fn replace(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
-        let file = disk.open(path, OpenMode::Truncate)?;
-        drop(file);
-        self.stored = 0;
+        let kept = u64::from(self.stored) * E::BYTES as u64;
+        let size = match disk.stat(path) {
+            Ok((size, _)) => Some(size),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        if size != Some(kept) {
+            let file = disk.open(path, OpenMode::Write)?;
+            disk.set_size(&file, kept)?;
+        }
         self.store(disk, path)
     }
 

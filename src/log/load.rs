@@ -51,7 +51,7 @@ pub(super) fn load(
     let loaded = if options.clean {
         load_clean(place, options, &found, segments)?
     } else {
-        recover(tp, place, config, options, segments)?
+        recover(tp, place, config, options, segments, found.snapshots)?
     };
     if loaded.log_start_offset <= loaded.log_end_offset {
         return Ok(loaded);
@@ -217,13 +217,14 @@ fn recover(
     config: &LogConfig,
     options: &LogOptions,
     segments: Vec<Arc<Segment>>,
+    snapshots: BTreeSet<i64>,
 ) -> Result<Loaded, LogError> {
     let first = segments.first().map_or(0, |segment| segment.base_offset());
     let log_start_offset = options.log_start_offset.unwrap_or(first).max(first);
     let recovery_point = options.recovery_point.unwrap_or(log_start_offset);
     let mut epochs = read_epochs(place)?;
     let recovery = recovery_of(tp, place, config, options);
-    let recovered = recovery.run(segments, recovery_point, &mut epochs)?;
+    let recovered = recovery.run(segments, snapshots, recovery_point, &mut epochs)?;
     epochs.truncate_from_end(recovered.log_end_offset);
     epochs.truncate_from_start(log_start_offset);
     Ok(Loaded {
@@ -240,7 +241,7 @@ fn recovery_of<'a>(
     tp: &'a TopicPartition,
     place: &'a Place,
     config: &LogConfig,
-    options: &LogOptions,
+    options: &'a LogOptions,
 ) -> Recovery<'a> {
     Recovery {
         tp,
@@ -248,5 +249,6 @@ fn recovery_of<'a>(
         index_interval_bytes: config.index_interval_bytes,
         now_ms: options.now_ms,
         producer_expiration_ms: options.producer_expiration_ms,
+        progress: &options.progress,
     }
 }

@@ -5,10 +5,10 @@
 //! short lock. Appends are in `append.rs`, reads in `read.rs`, opening in `load.rs`.
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
 };
+use std::sync::{LazyLock, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -34,6 +34,9 @@ use crate::protocol::Uuid;
 pub const PRODUCER_EXPIRATION_MS: i64 = 86_400_000;
 /// Open segment files of a log that was not given a cache to share.
 const OWN_OPEN_FILES_MAX: usize = 64;
+
+/// The progress of work that is no directory's recovery.
+static UNTOLD: LazyLock<Progress> = LazyLock::new(Progress::default);
 
 /// What is known of a log before it is opened, and what it works with.
 #[derive(Debug, Clone)]
@@ -366,7 +369,6 @@ impl Log {
             return Ok(());
         }
         let offset = offset.max(self.log_start_offset());
-        let interval = self.config_now().index_interval_bytes;
         let segments = self.segments.load_full();
         let kept = segments
             .partition_point(|s| s.base_offset() <= offset)
@@ -377,8 +379,13 @@ impl Log {
         for segment in gone.iter().rev() {
             recovery.remove_segment(segment)?;
         }
+        if !gone.is_empty() {
+            // They must not come back behind what is appended from now on.
+            let dir = self.place.dir();
+            self.place.disk.sync_dir(&dir).at(&dir)?;
+        }
         let active = self.active();
-        active.truncate(&self.place, offset, interval)?;
+        active.truncate(&self.place, offset)?;
         let end = active.next_offset(&self.place)?.max(active.base_offset());
         self.log_end_offset.store(end, Release);
         self.high_watermark.fetch_min(end, Release);
@@ -606,6 +613,7 @@ impl Log {
             index_interval_bytes: self.config_now().index_interval_bytes,
             now_ms,
             producer_expiration_ms: self.producer_expiration_ms,
+            progress: &UNTOLD,
         }
     }
 

@@ -46,6 +46,7 @@ mod recovery;
 mod relocation;
 pub mod reserve;
 mod retention;
+mod scan;
 pub mod segment;
 pub mod storage;
 mod swap;

@@ -9,7 +9,7 @@
 use std::io;
 use std::path::Path;
 
-use super::index_file::{Entry, IndexFile};
+use super::index_file::{self, Entry, IndexFile};
 use super::storage::Disk;
 
 pub const ENTRY_BYTES: usize = 8;
@@ -45,6 +45,17 @@ pub struct OffsetLookup {
     pub floor: Option<OffsetEntry>,
     /// The entry after it.
     pub next: Option<OffsetEntry>,
+}
+
+/// The entries of the index at `path` that name offsets below `relative`, up to the first that does
+/// not go on from the one before: what a crash left behind them tells nothing.
+pub fn read_before(disk: &dyn Disk, path: &Path, relative: u32) -> io::Result<Vec<OffsetEntry>> {
+    index_file::read_while(disk, path, |last: Option<OffsetEntry>, entry| {
+        entry.relative_offset < relative
+            && last.is_none_or(|last| {
+                entry.relative_offset > last.relative_offset && entry.position > last.position
+            })
+    })
 }
 
 /// The offset index of one segment.
@@ -99,6 +110,11 @@ impl OffsetIndex {
         if self.follows(entry) {
             self.file.collect(entry);
         }
+    }
+
+    /// Takes the first entries for written, as [`Self::replace`] then leaves them.
+    pub fn believe(&mut self, entries: &[OffsetEntry]) {
+        self.file.believe(entries);
     }
 
     pub fn replace(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {

@@ -1,270 +1,29 @@
-//! What an unclean stop asks for: segments past the recovery point are read in full, cut at the
-//! first byte that is not part of a whole valid batch, and indexed anew; producer state is restored
-//! from the newest good snapshot and what lies behind it.
+//! What an unclean stop asks for: what lies past the recovery point is read in full, cut at the first
+//! byte that is not part of a whole valid batch, and indexed anew; producer state is restored from
+//! the newest good snapshot and what lies behind it.
+//!
+//! Within a segment the scan begins at the newest producer snapshot that is not past the recovery
+//! point. Such a snapshot is from a clean stop, which forced the indexes to the device with it: what
+//! they say of offsets before it is believed, and never written again, so that a crash of the
+//! recovery itself cannot take it away.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::epochs::LeaderEpochs;
 use super::error::{At, LogError, ReadError};
-use super::names::{LOG_SUFFIX, SNAPSHOT_SUFFIX, TXN_INDEX_SUFFIX, TopicPartition, offset_of};
-use super::offset_index::OffsetEntry;
+use super::names::{
+    INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, TopicPartition,
+    offset_of,
+};
 use super::place::Place;
 use super::producer_state::{ProducerBatch, ProducerStates, TxnMarker};
-use super::segment::{Segment, TimestampAndOffset};
+use super::progress::Progress;
+use super::scan::{SCAN_BLOCK_BYTES, ScanStart, Scanned, ScannedBatch, Scanner};
+use super::segment::Segment;
 use super::storage::remove_if_exists;
-use super::time_index::TimeEntry;
-use super::{producer_snapshot, txn_index};
-use crate::record::{
-    BatchError, BatchHeader, BatchView, Checksum, HEADER_LEN, NO_TIMESTAMP, StoredBatch,
-    StoredHeader,
-};
-
-/// Bytes of a segment read at once. Larger batches are summed piece by piece: memory does not
-/// depend on what a damaged length says.
-const SCAN_BLOCK_BYTES: usize = 1 << 20;
-/// A larger segment is announced on the log before it is read.
-const ANNOUNCED_BYTES: u64 = 256 << 20;
-
-/// A valid batch met by [`scan_segment`].
-pub(super) struct ScannedBatch<'a> {
-    pub header: StoredHeader<'a>,
-    /// The whole batch, unless it is larger than a block.
-    pub batch: Option<StoredBatch<'a>>,
-}
-
-/// What a scan found.
-#[derive(Debug)]
-pub struct Scanned {
-    /// Bytes of whole valid batches.
-    pub size: u32,
-    pub next_offset: i64,
-    pub max_timestamp: TimestampAndOffset,
-    pub first_timestamp: Option<i64>,
-    pub bytes_since_entry: u32,
-    pub index: Vec<OffsetEntry>,
-    pub time_index: Vec<TimeEntry>,
-    /// Why the scan ended before the end of the file.
-    pub fault: Option<String>,
-}
-
-/// Reads a segment from its start to the first fault, checking length, CRC and offsets.
-pub(super) fn scan_segment(
-    place: &Place,
-    segment: &Segment,
-    index_interval_bytes: u32,
-    mut on_batch: impl FnMut(&ScannedBatch<'_>),
-) -> Result<Scanned, LogError> {
-    let mut scanner = Scanner::new(place, segment)?;
-    let mut found = Scanned::new(segment.base_offset());
-    while found.fault.is_none() && u64::from(found.size) < scanner.end {
-        let position = found.size;
-        match scanner.batch_at(u64::from(position))? {
-            Ok(batch) => {
-                match found.add(segment.base_offset(), &batch.header, index_interval_bytes) {
-                    Ok(()) => on_batch(&batch),
-                    Err(fault) => found.fault = Some(fault),
-                }
-            }
-            Err(fault) => found.fault = Some(fault),
-        }
-    }
-    found.close(segment.base_offset());
-    Ok(found)
-}
-
-impl Scanned {
-    pub fn new(base_offset: i64) -> Self {
-        Self {
-            size: 0,
-            next_offset: base_offset,
-            max_timestamp: TimestampAndOffset {
-                timestamp: NO_TIMESTAMP,
-                offset: -1,
-            },
-            first_timestamp: None,
-            bytes_since_entry: 0,
-            index: Vec::new(),
-            time_index: Vec::new(),
-            fault: None,
-        }
-    }
-
-    /// Takes a batch in that lies behind the others; an error says why it cannot.
-    pub fn add(
-        &mut self,
-        base_offset: i64,
-        batch: &StoredHeader<'_>,
-        index_interval_bytes: u32,
-    ) -> Result<(), String> {
-        let last_offset = batch.last_offset();
-        let relative = last_offset
-            .checked_sub(base_offset)
-            .and_then(|relative| u32::try_from(relative).ok())
-            .filter(|r| *r <= MAX_RELATIVE && last_offset < i64::MAX);
-        let size = u32::try_from(batch.size())
-            .ok()
-            .and_then(|size| self.size.checked_add(size));
-        let (Some(relative_offset), Some(size)) = (relative, size) else {
-            return Err(format!("offset {last_offset} does not fit the segment"));
-        };
-        // A compressed message set says where it ends alone.
-        let base_offset_of_batch = batch.base_offset().unwrap_or(last_offset);
-        if base_offset_of_batch < self.next_offset || last_offset < base_offset_of_batch {
-            return Err(format!(
-                "offsets {base_offset_of_batch} to {last_offset} do not follow {}",
-                self.next_offset
-            ));
-        }
-        if batch.max_timestamp() > self.max_timestamp.timestamp {
-            self.max_timestamp = TimestampAndOffset {
-                timestamp: batch.max_timestamp(),
-                offset: last_offset,
-            };
-        }
-        if self.bytes_since_entry > index_interval_bytes {
-            self.index.push(OffsetEntry {
-                relative_offset,
-                position: self.size,
-            });
-            self.add_time_entry(base_offset);
-            self.bytes_since_entry = 0;
-        }
-        self.first_timestamp = self.first_timestamp.or(Some(batch.max_timestamp()));
-        self.bytes_since_entry = self.bytes_since_entry.saturating_add(size - self.size);
-        self.size = size;
-        self.next_offset = last_offset + 1;
-        Ok(())
-    }
-
-    /// The last entry of the time index is that of the whole segment.
-    pub fn close(&mut self, base_offset: i64) {
-        if self.max_timestamp.timestamp >= 0 {
-            self.add_time_entry(base_offset);
-        }
-    }
-
-    fn add_time_entry(&mut self, base_offset: i64) {
-        let max = self.max_timestamp;
-        if let Ok(relative_offset) = u32::try_from(max.offset - base_offset) {
-            self.time_index.push(TimeEntry {
-                timestamp: max.timestamp,
-                relative_offset,
-            });
-        }
-    }
-}
-
-const MAX_RELATIVE: u32 = i32::MAX as u32;
-
-/// Reads batches one after the other through one block of memory.
-struct Scanner<'a> {
-    place: &'a Place,
-    segment: &'a Segment,
-    file: Arc<std::fs::File>,
-    /// Bytes in the file.
-    end: u64,
-    block: Vec<u8>,
-    /// Where in the file the block starts, and how much of it is filled.
-    start: u64,
-    len: usize,
-}
-
-impl<'a> Scanner<'a> {
-    fn new(place: &'a Place, segment: &'a Segment) -> Result<Self, LogError> {
-        let file = segment.file(place)?;
-        let path = place.file(segment.base_offset(), LOG_SUFFIX);
-        let end = place.disk.size(&file).at(&path)?;
-        let block = vec![0; SCAN_BLOCK_BYTES.min(usize::try_from(end).unwrap_or(usize::MAX))];
-        Ok(Self {
-            place,
-            segment,
-            file,
-            end,
-            block,
-            start: 0,
-            len: 0,
-        })
-    }
-
-    /// The valid batch at `position`, or what is wrong with it.
-    fn batch_at(&mut self, position: u64) -> Result<Result<ScannedBatch<'_>, String>, LogError> {
-        self.fill(position, HEADER_LEN)?;
-        let header = match StoredHeader::parse(self.bytes_at(position)) {
-            Ok(Some(header)) => header,
-            Ok(None) => return Ok(Err("the file ends within a batch".to_owned())),
-            Err(e) => return Ok(Err(e.to_string())),
-        };
-        let (size, mut checksum) = (header.size(), header.checksum());
-        if size as u64 > self.end - position {
-            return Ok(Err("the file ends within a batch".to_owned()));
-        }
-        if size > self.block.len() {
-            self.sum(position, size, &mut checksum)?;
-        }
-        self.fill(position, size.min(self.block.len()))?;
-        let bytes = self.bytes_at(position);
-        if size <= self.block.len() {
-            let covered = bytes.get(checksum.covers_from()..size);
-            checksum.update(covered.unwrap_or_default());
-        }
-        let Ok(Some(header)) = StoredHeader::parse(bytes) else {
-            return Ok(Err("the file changed while it was read".to_owned()));
-        };
-        let (stored, computed) = (header.crc(), checksum.sum());
-        if stored != computed {
-            return Ok(Err(BatchError::CrcMismatch { stored, computed }.to_string()));
-        }
-        let batch = StoredBatch::first(bytes).ok().flatten();
-        Ok(Ok(ScannedBatch { header, batch }))
-    }
-
-    fn bytes_at(&self, position: u64) -> &[u8] {
-        let at = position.saturating_sub(self.start) as usize;
-        self.block.get(at..self.len).unwrap_or_default()
-    }
-
-    /// Makes at least `wanted` bytes from `position` on available, if the file has them.
-    fn fill(&mut self, position: u64, wanted: usize) -> Result<(), LogError> {
-        let filled = self.start + self.len as u64;
-        if position >= self.start && position + wanted as u64 <= filled {
-            return Ok(());
-        }
-        let keep = if (self.start..filled).contains(&position) {
-            let at = (position - self.start) as usize;
-            self.block.copy_within(at..self.len, 0);
-            self.len - at
-        } else {
-            0
-        };
-        let path = self.place.file(self.segment.base_offset(), LOG_SUFFIX);
-        let room = self.block.get_mut(keep..).unwrap_or_default();
-        let read = self
-            .place
-            .disk
-            .read_at(&self.file, room, position + keep as u64)
-            .at(&path)?;
-        self.start = position;
-        self.len = keep + read;
-        Ok(())
-    }
-
-    /// The CRC of a batch larger than the block.
-    fn sum(&mut self, position: u64, size: usize, crc: &mut Checksum) -> Result<(), LogError> {
-        let end = position + size as u64;
-        let mut at = position + crc.covers_from() as u64;
-        while at < end {
-            let wanted = self.block.len().min((end - at) as usize);
-            self.fill(at, wanted)?;
-            let piece = self.bytes_at(at);
-            let piece = piece.get(..wanted).unwrap_or(piece);
-            if piece.is_empty() {
-                break;
-            }
-            crc.update(piece);
-            at += piece.len() as u64;
-        }
-        Ok(())
-    }
-}
+use super::txn_index::AbortedTransaction;
+use super::{offset_index, producer_snapshot, time_index, txn_index};
+use crate::record::{BatchHeader, BatchView, StoredBatch};
 
 /// What producer state is told of a stored batch; `None` for one without producer.
 pub(super) fn producer_batch(
@@ -313,6 +72,7 @@ pub(super) struct Recovery<'a> {
     pub index_interval_bytes: u32,
     pub now_ms: i64,
     pub producer_expiration_ms: i64,
+    pub progress: &'a Progress,
 }
 
 /// A log as recovery left it.
@@ -322,76 +82,224 @@ pub(super) struct Recovered {
     pub log_end_offset: i64,
 }
 
+/// What a segment's recovery goes on from.
+#[derive(Default)]
+struct From {
+    /// Producers have seen what lies before.
+    offset: i64,
+    producers: ProducerStates,
+    scan: ScanStart,
+    aborted: Vec<AbortedTransaction>,
+}
+
 impl Recovery<'_> {
-    /// Recovers the segments at and after `recovery_point`. `segments` are in order, at least one.
+    /// Recovers what lies past `recovery_point`. `segments` are in order, at least one; `snapshots`
+    /// are those in the directory.
     pub fn run(
         &self,
         mut segments: Vec<Arc<Segment>>,
+        mut snapshots: BTreeSet<i64>,
         recovery_point: i64,
         epochs: &mut LeaderEpochs,
     ) -> Result<Recovered, LogError> {
         let passed = segments.partition_point(|s| s.base_offset() <= recovery_point);
-        let from = passed.saturating_sub(1);
-        let start = segments
-            .get(from)
-            .map_or(0, |segment| segment.base_offset());
-        self.remove_snapshots(|offset| offset > start)?;
-        let mut producers = self.restore_producers(&segments, start)?;
-        let mut log_end_offset = start;
-        for at in from..segments.len() {
+        let first = passed.saturating_sub(1);
+        let mut from = self.start(&segments, first, &mut snapshots, recovery_point)?;
+        if epochs.entries().is_empty() {
+            self.walk_epochs(&segments, first, &from, epochs)?;
+        }
+        let mut log_end_offset = from.offset;
+        for at in first..segments.len() {
             let Some(segment) = segments.get(at) else {
                 break;
             };
-            if at > 0 {
-                self.write_snapshot(&producers, segment.base_offset(), false)?;
+            let base_offset = segment.base_offset();
+            if at > first || (at > 0 && !snapshots.contains(&base_offset)) {
+                self.write_snapshot(&from.producers, base_offset, false)?;
+                snapshots.insert(base_offset);
             }
-            let scanned = self.recover_segment(segment, &mut producers, epochs)?;
+            let mut scanned = self.recover_segment(segment, &mut from, epochs)?;
+            if from.offset > base_offset && scanned.rebuilds_before(base_offset, from.offset) {
+                self.forget_snapshots(&mut snapshots, |offset| offset > base_offset)?;
+            }
             log_end_offset = scanned.next_offset;
-            if let Some(fault) = &scanned.fault {
+            if let Some(fault) = scanned.fault.take() {
                 let later = segments.split_off(at + 1);
-                self.report_cut(&segments, &scanned, fault, later.len());
-                for segment in later {
-                    self.remove_segment(&segment)?;
-                }
+                self.cut(segments.last(), &later, &scanned, &fault)?;
                 break;
             }
+            segment.rebuild(self.place, &scanned)?;
+            self.progress.segment_done();
         }
-        self.remove_snapshots(|offset| offset > log_end_offset)?;
+        self.forget_snapshots(&mut snapshots, |offset| offset > log_end_offset)?;
         Ok(Recovered {
             segments,
-            producers,
+            producers: from.producers,
             log_end_offset,
         })
+    }
+
+    /// What recovery may go on from: the newest snapshot in the segment `first` that is not past
+    /// the recovery point, or else the segment's start.
+    fn start(
+        &self,
+        segments: &[Arc<Segment>],
+        first: usize,
+        snapshots: &mut BTreeSet<i64>,
+        recovery_point: i64,
+    ) -> Result<From, LogError> {
+        let Some(segment) = segments.get(first) else {
+            return Ok(From::default());
+        };
+        let base_offset = segment.base_offset();
+        self.forget_snapshots(snapshots, |offset| offset > recovery_point.max(base_offset))?;
+        let newest = snapshots.last().copied();
+        if let Some(offset) = newest.filter(|offset| *offset > base_offset)
+            && let Some(from) = self.start_within(segment, offset)?
+        {
+            return Ok(from);
+        }
+        // From here on the indexes are not what the snapshot vouches for.
+        self.forget_snapshots(snapshots, |offset| offset > base_offset)?;
+        Ok(From {
+            offset: base_offset,
+            producers: self.restore_producers(segments, base_offset)?,
+            ..From::default()
+        })
+    }
+
+    fn start_within(&self, segment: &Segment, offset: i64) -> Result<Option<From>, LogError> {
+        let disk = self.place.disk.as_ref();
+        let base_offset = segment.base_offset();
+        let path = self.place.file(offset, SNAPSHOT_SUFFIX);
+        let Some(entries) = producer_snapshot::read(disk, &path)? else {
+            tracing::warn!("{} is damaged", path.display());
+            return Ok(None);
+        };
+        let path = self.place.file(base_offset, TXN_INDEX_SUFFIX);
+        let aborted = txn_index::read_before(disk, &path, base_offset, offset).at(&path)?;
+        let Some(aborted) = aborted else {
+            return Ok(None);
+        };
+        let relative = u32::try_from(offset - base_offset).unwrap_or(u32::MAX);
+        let path = self.place.file(base_offset, INDEX_SUFFIX);
+        let index = offset_index::read_before(disk, &path, relative).at(&path)?;
+        let path = self.place.file(base_offset, TIME_INDEX_SUFFIX);
+        let mut scan = ScanStart::default();
+        if let Some(last) = index.last().copied() {
+            scan.time_index = time_index::read_before(disk, &path, relative).at(&path)?;
+            scan.index = index;
+            let mut scanner = Scanner::new(self.place, segment)?;
+            let named = scanner.batch_at(u64::from(last.position))?;
+            let last_offset = base_offset + i64::from(last.relative_offset);
+            if !named.is_ok_and(|batch| batch.header.last_offset() == last_offset) {
+                tracing::warn!("{} names no batch", path.display());
+                return Ok(None);
+            }
+        }
+        Ok(Some(From {
+            offset,
+            producers: ProducerStates::from_snapshot(
+                &entries,
+                self.now_ms,
+                self.producer_expiration_ms,
+            ),
+            scan,
+            aborted,
+        }))
+    }
+
+    /// Without the file of epochs the headers of what is not scanned have to tell them.
+    fn walk_epochs(
+        &self,
+        segments: &[Arc<Segment>],
+        first: usize,
+        from: &From,
+        epochs: &mut LeaderEpochs,
+    ) -> Result<(), LogError> {
+        for (at, segment) in segments.iter().enumerate().take(first + 1) {
+            let scanned_from = from.scan.index.last().map_or(0, |last| last.position);
+            let end = match at == first {
+                true => scanned_from,
+                false => segment.size(self.place)?,
+            };
+            let walked = segment.walk(self.place, 0, end, |_, header| {
+                if let Some(header) = header.v2() {
+                    epochs.assign(header.leader_epoch(), header.base_offset());
+                }
+                true
+            });
+            walked.map_err(|e| self.unreadable(segment, e))?;
+        }
+        Ok(())
     }
 
     fn recover_segment(
         &self,
         segment: &Segment,
-        producers: &mut ProducerStates,
+        from: &mut From,
         epochs: &mut LeaderEpochs,
     ) -> Result<Scanned, LogError> {
-        let path = self.place.file(segment.base_offset(), LOG_SUFFIX);
-        let (bytes, _) = self.place.disk.stat(&path).at(&path)?;
-        if bytes >= ANNOUNCED_BYTES {
-            tracing::info!("recovering {} ({} MiB)", path.display(), bytes >> 20);
-        }
-        let mut aborted = Vec::new();
-        let scanned = scan_segment(self.place, segment, self.index_interval_bytes, |scanned| {
+        let From {
+            offset,
+            producers,
+            scan,
+            aborted,
+        } = from;
+        let durable = aborted.len();
+        let mut scanner = Scanner::new(self.place, segment)?;
+        let on_batch = |scanned: &ScannedBatch<'_>| {
             // Neither epochs nor producers before v2.
             let Some(header) = scanned.header.v2() else {
                 return;
             };
             epochs.assign(header.leader_epoch(), header.base_offset());
             let batch = scanned.batch.as_ref().and_then(StoredBatch::v2);
-            if let Some(batch) = producer_batch(header, batch) {
+            if header.base_offset() >= *offset
+                && let Some(batch) = producer_batch(header, batch)
+            {
                 aborted.extend(producers.replay(&batch));
             }
-        })?;
-        segment.rebuild(self.place, &scanned)?;
+        };
+        let start = std::mem::take(scan);
+        let interval = self.index_interval_bytes;
+        let scanned = scanner.scan_from(start, interval, self.progress, on_batch)?;
+        let aborted = std::mem::take(aborted);
         let path = self.place.file(segment.base_offset(), TXN_INDEX_SUFFIX);
-        txn_index::replace(self.place.disk.as_ref(), &path, &aborted).at(&path)?;
+        txn_index::replace_after(self.place.disk.as_ref(), &path, durable, &aborted).at(&path)?;
         segment.set_has_txn_index(!aborted.is_empty());
         Ok(scanned)
+    }
+
+    /// Cuts a log where `scanned` ends: what lies behind goes.
+    fn cut(
+        &self,
+        segment: Option<&Arc<Segment>>,
+        later: &[Arc<Segment>],
+        scanned: &Scanned,
+        fault: &str,
+    ) -> Result<(), LogError> {
+        let Some(segment) = segment else {
+            return Ok(());
+        };
+        tracing::warn!(
+            "{}: cut at position {}, offset {}: {fault}; {} later segments removed",
+            self.place.file(segment.base_offset(), LOG_SUFFIX).display(),
+            scanned.size,
+            scanned.next_offset,
+            later.len(),
+        );
+        for segment in later {
+            self.remove_segment(segment)?;
+        }
+        segment.rebuild(self.place, scanned)?;
+        // What is gone must not come back behind what is appended from now on.
+        if !later.is_empty() {
+            segment.sync(self.place, false)?;
+            let dir = self.place.dir();
+            self.place.disk.sync_dir(&dir).at(&dir)?;
+        }
+        Ok(())
     }
 
     /// Producer state as of `offset`, which is the base of a segment or the end of the log: the
@@ -513,11 +421,28 @@ impl Recovery<'_> {
 
     /// Removes the snapshots whose offset `gone` holds for.
     pub fn remove_snapshots(&self, gone: impl Fn(i64) -> bool) -> Result<(), LogError> {
-        for offset in self.snapshots()?.into_iter().filter(|offset| gone(*offset)) {
-            let path = self.place.file(offset, SNAPSHOT_SUFFIX);
+        let mut snapshots = self.snapshots()?.into_iter().collect();
+        self.forget_snapshots(&mut snapshots, gone)
+    }
+
+    /// As [`Self::remove_snapshots`], of `snapshots`. None of them comes back after a loss of power,
+    /// when the log may have gone on differently.
+    fn forget_snapshots(
+        &self,
+        snapshots: &mut BTreeSet<i64>,
+        gone: impl Fn(i64) -> bool,
+    ) -> Result<(), LogError> {
+        let before = snapshots.len();
+        for offset in snapshots.iter().filter(|offset| gone(**offset)) {
+            let path = self.place.file(*offset, SNAPSHOT_SUFFIX);
             remove_if_exists(self.place.disk.as_ref(), &path).at(&path)?;
         }
-        Ok(())
+        snapshots.retain(|offset| !gone(*offset));
+        let dir = self.place.dir();
+        match snapshots.len() < before {
+            true => self.place.disk.sync_dir(&dir).at(&dir),
+            false => Ok(()),
+        }
     }
 
     /// Removes the files of a segment at once.
@@ -528,16 +453,6 @@ impl Recovery<'_> {
             remove_if_exists(self.place.disk.as_ref(), &path).at(&path)?;
         }
         Ok(())
-    }
-
-    fn report_cut(&self, kept: &[Arc<Segment>], scanned: &Scanned, fault: &str, later: usize) {
-        let base_offset = kept.last().map_or(0, |segment| segment.base_offset());
-        tracing::warn!(
-            "{}: cut at position {}, offset {}: {fault}; {later} later segments removed",
-            self.place.file(base_offset, LOG_SUFFIX).display(),
-            scanned.size,
-            scanned.next_offset,
-        );
     }
 
     fn unreadable(&self, segment: &Segment, error: ReadError) -> LogError {

@@ -14,7 +14,7 @@ use super::file_cache::CachedFile;
 use super::names::{INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX};
 use super::offset_index::OffsetIndex;
 use super::place::Place;
-use super::recovery::{Scanned, scan_segment};
+use super::scan::{Scanned, scan_segment};
 use super::storage::OpenMode;
 use super::time_index::{TimeEntry, TimeIndex};
 use crate::record::{HEADER_LEN, StoredHeader};
@@ -338,12 +338,14 @@ impl Segment {
     ) -> Result<(), LogError> {
         let disk = place.disk.as_ref();
         *state = State::empty(self.base_offset);
-        for entry in &scanned.index {
-            state.index.collect(*entry);
-        }
-        for entry in &scanned.time_index {
-            state.time_index.collect(*entry);
-        }
+        let believed = scanned.believed;
+        let (written, new) = scanned.index.split_at(believed.index as usize);
+        state.index.believe(written);
+        new.iter().for_each(|entry| state.index.collect(*entry));
+        let (written, new) = scanned.time_index.split_at(believed.time_index as usize);
+        state.time_index.believe(written);
+        new.iter()
+            .for_each(|entry| state.time_index.collect(*entry));
         let path = place.file(self.base_offset, INDEX_SUFFIX);
         state.index.replace(disk, &path).at(&path)?;
         let path = place.file(self.base_offset, TIME_INDEX_SUFFIX);
@@ -357,28 +359,37 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts the segment where the batch with `offset` starts.
-    pub fn truncate(
-        &self,
-        place: &Place,
-        offset: i64,
-        index_interval_bytes: u32,
-    ) -> Result<(), ReadError> {
+    /// Cuts the segment where the batch with `offset` starts, for good: what is cut off does not come
+    /// back after a loss of power.
+    pub fn truncate(&self, place: &Place, offset: i64) -> Result<(), ReadError> {
         self.forget_faults();
         let Some(located) = self.locate(place, offset)? else {
             return Ok(());
         };
+        let disk = place.disk.as_ref();
+        let mut state = self.loaded(place)?;
         let path = place.file(self.base_offset, LOG_SUFFIX);
         let file = self.file(place)?;
-        place
-            .disk
-            .set_size(&file, u64::from(located.position))
+        disk.set_size(&file, u64::from(located.position))
             .at(&path)?;
-        // Nothing that the indexes say of what is gone may stay, and the last batch left gives the
-        // new end: both come from the segment itself.
-        let scanned = scan_segment(place, self, index_interval_bytes, |_| {})?;
-        self.rebuild(place, &scanned)?;
-        Ok(())
+        disk.sync(&file).at(&path)?;
+        // What the indexes say of the rest stays as it is: recovery may believe it.
+        let path = place.file(self.base_offset, INDEX_SUFFIX);
+        state
+            .index
+            .truncate_to(disk, &path, located.position)
+            .at(&path)?;
+        let relative = u32::try_from(offset - self.base_offset).unwrap_or(0);
+        let path = place.file(self.base_offset, TIME_INDEX_SUFFIX);
+        state
+            .time_index
+            .truncate_to(disk, &path, relative)
+            .at(&path)?;
+        state.size = located.position;
+        state.recent.clear();
+        state.first_timestamp = None;
+        state.max_timestamp = State::empty(self.base_offset).max_timestamp;
+        Ok(self.load_end(place, &mut state)?)
     }
 
     fn loaded(&self, place: &Place) -> Result<MutexGuard<'_, State>, LogError> {
@@ -403,7 +414,10 @@ impl Segment {
         let (Some(index), Some(time_index)) = (index, time_index) else {
             tracing::warn!("rebuilding the indexes of {}", path.display());
             let scanned = scan_segment(place, self, REBUILT_INDEX_INTERVAL_BYTES, |_| {})?;
-            return self.rebuild_indexes(place, &scanned, state);
+            self.rebuild_indexes(place, &scanned, state)?;
+            // A snapshot may vouch for them.
+            state.index.sync(disk, &index_path).at(&index_path)?;
+            return state.time_index.sync(disk, &time_path).at(&time_path);
         };
         state.size = size;
         state.index = index;

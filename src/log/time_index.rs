@@ -9,7 +9,7 @@
 use std::io;
 use std::path::Path;
 
-use super::index_file::{Entry, IndexFile};
+use super::index_file::{self, Entry, IndexFile};
 use super::storage::Disk;
 
 pub const ENTRY_BYTES: usize = 12;
@@ -36,6 +36,17 @@ impl Entry for TimeEntry {
         out.extend_from_slice(&self.timestamp.to_be_bytes());
         out.extend_from_slice(&self.relative_offset.to_be_bytes());
     }
+}
+
+/// The entries of the index at `path` that name offsets below `relative`, up to the first that does
+/// not go on from the one before: what a crash left behind them tells nothing.
+pub fn read_before(disk: &dyn Disk, path: &Path, relative: u32) -> io::Result<Vec<TimeEntry>> {
+    index_file::read_while(disk, path, |last: Option<TimeEntry>, entry| {
+        entry.relative_offset < relative
+            && last.is_none_or(|last| {
+                entry.relative_offset >= last.relative_offset && entry.timestamp > last.timestamp
+            })
+    })
 }
 
 /// The time index of one segment.
@@ -94,6 +105,11 @@ impl TimeIndex {
         if self.follows(entry) {
             self.file.collect(entry);
         }
+    }
+
+    /// Takes the first entries for written, as [`Self::replace`] then leaves them.
+    pub fn believe(&mut self, entries: &[TimeEntry]) {
+        self.file.believe(entries);
     }
 
     pub fn replace(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {

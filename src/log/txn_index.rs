@@ -79,6 +79,9 @@ pub fn append(disk: &dyn Disk, path: &Path, entries: &[AbortedTransaction]) -> i
     let size = disk.size(&file)?;
     // A write that failed half-way may have left part of an entry.
     let whole = size - size % ENTRY_BYTES as u64;
+    if entries.is_empty() {
+        return Ok(());
+    }
     let bytes: Vec<u8> = entries
         .iter()
         .flat_map(AbortedTransaction::encode)
@@ -88,6 +91,42 @@ pub fn append(disk: &dyn Disk, path: &Path, entries: &[AbortedTransaction]) -> i
         let _ = disk.set_size(&file, whole);
     }
     written
+}
+
+/// The entries of the markers before `offset`, which lead the file, whatever comes behind them;
+/// `Ok(None)` if one of them makes no sense.
+pub fn read_before(
+    disk: &dyn Disk,
+    path: &Path,
+    base_offset: i64,
+    offset: i64,
+) -> io::Result<Option<Vec<AbortedTransaction>>> {
+    let bytes = read_file(disk, path, BYTES_MAX)?.unwrap_or_default();
+    let mut entries: Vec<AbortedTransaction> = Vec::new();
+    for bytes in bytes.chunks_exact(ENTRY_BYTES) {
+        let last = entries.last().map_or(base_offset, |last| last.last_offset);
+        match AbortedTransaction::decode(bytes) {
+            Some(entry) if (last..offset).contains(&entry.last_offset) => entries.push(entry),
+            _ => break,
+        }
+    }
+    let sane = entries.iter().all(|e| e.first_offset <= e.last_offset);
+    Ok(sane.then_some(entries))
+}
+
+/// As [`replace`], leaving the first `kept` entries, which are in the file, untouched.
+pub fn replace_after(
+    disk: &dyn Disk,
+    path: &Path,
+    kept: usize,
+    entries: &[AbortedTransaction],
+) -> io::Result<()> {
+    if kept == 0 {
+        return replace(disk, path, entries);
+    }
+    let file = disk.open(path, OpenMode::Existing)?;
+    disk.set_size(&file, (kept * ENTRY_BYTES) as u64)?;
+    append(disk, path, entries.get(kept..).unwrap_or_default())
 }
 
 /// Replaces the index at `path`; without entries there is no file.

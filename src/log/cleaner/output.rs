@@ -8,7 +8,7 @@ use crate::log::names::{
 };
 use crate::log::offset_index::OffsetIndex;
 use crate::log::place::Place;
-use crate::log::recovery::Scanned;
+use crate::log::scan::Scanned;
 use crate::log::storage::{OpenMode, remove_if_exists};
 use crate::log::swap::SUFFIXES;
 use crate::log::time_index::TimeIndex;

@@ -5,6 +5,7 @@ mod fixtures;
 mod legacy;
 mod life;
 mod management;
+mod recovery;
 mod relocation;
 mod start;
 
