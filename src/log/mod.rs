@@ -12,6 +12,7 @@
 //! | `leader-epoch-checkpoint` | [`epochs`] | line 1: 0 | rebuilt from the batches |
 //! | `partition.metadata` | [`partition_metadata`] | `version: 0` | partition refused |
 //! | `*-offset-checkpoint` | [`checkpoints`] | line 1: 0 | ignored with a warning |
+//! | `*.log.*.cut` | what recovery cut off, `salvage` | none | never read |
 //! | `.kafkars-reserve` | [`reserve`], room held back | none | made anew |
 //! | `.kafka_cleanshutdown` | [`directory`], JSON | `version: 0` | taken for an unclean stop |
 mod activation;
@@ -46,6 +47,7 @@ mod recovery;
 mod relocation;
 pub mod reserve;
 mod retention;
+mod salvage;
 mod scan;
 pub mod segment;
 pub mod storage;

@@ -18,6 +18,7 @@ use super::names::{
 use super::place::Place;
 use super::producer_state::{ProducerBatch, ProducerStates, TxnMarker};
 use super::progress::Progress;
+use super::salvage::Cut;
 use super::scan::{SCAN_BLOCK_BYTES, ScanStart, Scanned, ScannedBatch, Scanner};
 use super::segment::Segment;
 use super::storage::remove_if_exists;
@@ -271,7 +272,7 @@ impl Recovery<'_> {
         Ok(scanned)
     }
 
-    /// Cuts a log where `scanned` ends: what lies behind goes.
+    /// Cuts a log where `scanned` ends: what lies behind is kept aside or goes.
     fn cut(
         &self,
         segment: Option<&Arc<Segment>>,
@@ -282,8 +283,24 @@ impl Recovery<'_> {
         let Some(segment) = segment else {
             return Ok(());
         };
+        let cut = Cut {
+            place: self.place,
+            segment,
+            position: scanned.size,
+            next_offset: scanned.next_offset,
+            later,
+        };
+        let kept = cut.keep()?;
+        let mut told = String::new();
+        if !kept.is_empty() {
+            let names: Vec<String> = kept.iter().map(|path| path.display().to_string()).collect();
+            told = format!(
+                "; valid batches lie behind, all that is cut off is kept in {}",
+                names.join(", ")
+            );
+        }
         tracing::warn!(
-            "{}: cut at position {}, offset {}: {fault}; {} later segments removed",
+            "{}: cut at position {}, offset {}: {fault}; {} later segments removed{told}",
             self.place.file(segment.base_offset(), LOG_SUFFIX).display(),
             scanned.size,
             scanned.next_offset,
@@ -294,7 +311,7 @@ impl Recovery<'_> {
         }
         segment.rebuild(self.place, scanned)?;
         // What is gone must not come back behind what is appended from now on.
-        if !later.is_empty() {
+        if !kept.is_empty() || !later.is_empty() {
             segment.sync(self.place, false)?;
             let dir = self.place.dir();
             self.place.disk.sync_dir(&dir).at(&dir)?;

@@ -111,6 +111,48 @@ impl Scanner<'_> {
         found.close(base_offset);
         Ok(found)
     }
+
+    /// Where the first whole valid batch behind `position` starts that could go on from
+    /// `next_offset`.
+    pub fn find_batch(&mut self, position: u64, next_offset: i64) -> Result<Option<u64>, LogError> {
+        let mut at = position;
+        while at + (HEADER_LEN as u64) <= self.end {
+            self.fill(at, HEADER_LEN)?;
+            let bytes = self.bytes_at(at);
+            if bytes.len() < HEADER_LEN {
+                break;
+            }
+            // Cheap looks first: almost no place that is no batch gets past them.
+            let candidate = bytes.windows(HEADER_LEN).position(|header| {
+                matches!(header.get(MAGIC_AT), Some(0..=2))
+                    && self.may_follow(header, at, next_offset)
+            });
+            let Some(found) = candidate else {
+                at += (bytes.len() - HEADER_LEN + 1) as u64;
+                continue;
+            };
+            at += found as u64;
+            if self.batch_at(at)?.is_ok() {
+                return Ok(Some(at));
+            }
+            at += 1;
+        }
+        Ok(None)
+    }
+
+    fn may_follow(&self, header: &[u8], at: u64, next_offset: i64) -> bool {
+        let bound = self
+            .segment
+            .base_offset()
+            .saturating_add(i64::from(i32::MAX));
+        match StoredHeader::parse(header) {
+            Ok(Some(header)) => {
+                (next_offset..=bound).contains(&header.last_offset())
+                    && header.size() as u64 <= self.end - at
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Scanned {
@@ -228,6 +270,7 @@ impl Scanned {
 }
 
 const MAX_RELATIVE: u32 = i32::MAX as u32;
+const MAGIC_AT: usize = 16;
 
 /// Reads batches one after the other through one block of memory.
 pub(super) struct Scanner<'a> {

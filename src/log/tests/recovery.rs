@@ -133,3 +133,62 @@ fn lost_epochs_are_told_by_the_batches() {
     assert_eq!(entries.len(), 1);
     assert_eq!((entries[0].epoch, entries[0].start_offset), (3, 0));
 }
+
+#[test]
+fn valid_batches_behind_a_cut_are_kept_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        segment_bytes: 400,
+        ..LogConfig::default()
+    };
+    let log = open(dir.path(), config.clone());
+    let mut ends = vec![0];
+    for n in 0..20 {
+        append(&log, batch(&[format!("value {n}").as_str()]));
+        if log.segment_count() == 1 {
+            ends.push(log.size().unwrap() as usize);
+        }
+    }
+    drop(log);
+    let before = files(dir.path(), ".log");
+    assert!(before.len() > 3 && ends.len() > 3);
+    let (first, whole) = before.first_key_value().unwrap();
+    flip(first, ends[1] + 30);
+    let log = recover(dir.path(), config.clone(), None);
+    assert_eq!(contents(&log).len(), 1);
+    let kept = files(dir.path(), ".cut");
+    assert_eq!(kept.len(), before.len());
+    let name = format!("00000000000000000000.log.{}.cut", ends[1]);
+    let mut tail = whole[ends[1]..].to_vec();
+    tail[30] ^= 1;
+    assert_eq!(kept[&dir.path().join("t-0").join(name)], tail);
+    for (path, bytes) in before.iter().skip(1) {
+        let name = format!("{}.0.cut", path.display());
+        assert_eq!(&kept[Path::new(&name)], bytes);
+    }
+    // Nothing of it counts any more, and nothing is written over.
+    append(&log, batch(&["new"]));
+    append(&log, batch(&["newer"]));
+    drop(log);
+    flip(first, ends[1] + 30);
+    let log = recover(dir.path(), config, None);
+    assert_eq!(contents(&log).len(), 1);
+    assert_eq!(files(dir.path(), ".cut").len(), before.len() + 1);
+}
+
+#[test]
+fn a_torn_end_is_not_worth_keeping() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), config());
+    for _ in 0..3 {
+        append(&log, batch(&["value"]));
+    }
+    let size = log.size().unwrap() as usize;
+    drop(log);
+    let (path, mut bytes) = files(dir.path(), ".log").pop_first().unwrap();
+    bytes.truncate(size - 5);
+    bytes.resize(size + 300, 0);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(contents(&recover(dir.path(), config(), None)).len(), 2);
+    assert_eq!(files(dir.path(), ".cut").len(), 0);
+}
