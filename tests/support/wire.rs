@@ -195,7 +195,18 @@ impl Connection {
 
     /// Everything that a partition has, as a consumer of either isolation level sees it.
     pub fn read(&mut self, topic: &str, partition: i32, committed: bool) -> Vec<Row> {
-        let (mut offset, _) = self.offset(topic, partition, -2, committed);
+        let (start, _) = self.offset(topic, partition, -2, committed);
+        self.read_from(start, topic, partition, committed)
+    }
+
+    /// What a partition has from an offset on.
+    pub fn read_from(
+        &mut self,
+        mut offset: i64,
+        topic: &str,
+        partition: i32,
+        committed: bool,
+    ) -> Vec<Row> {
         let (end, _) = self.offset(topic, partition, -1, committed);
         let mut rows = Vec::new();
         while offset < end {
