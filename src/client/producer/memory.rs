@@ -1,4 +1,6 @@
 //! `buffer.memory`: what batches may hold, and buffers used again.
+use std::time::Duration;
+
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -13,6 +15,8 @@ const WAKE_PART: usize = 8;
 pub struct Memory {
     state: Mutex<State>,
     freed: Notify,
+    /// Tells those who wait in [`Memory::settle`].
+    settled: Notify,
     total: usize,
 }
 
@@ -21,6 +25,8 @@ struct State {
     waiting: usize,
     /// The most that one of those who wait needs.
     wanted: usize,
+    /// What may be taken at most for `settled` to be told.
+    settles_at: Option<usize>,
     spare: Vec<BytesMut>,
 }
 
@@ -30,11 +36,13 @@ impl Memory {
             free: total,
             waiting: 0,
             wanted: 0,
+            settles_at: None,
             spare: Vec::new(),
         };
         Self {
             state: Mutex::new(state),
             freed: Notify::new(),
+            settled: Notify::new(),
             total,
         }
     }
@@ -83,10 +91,31 @@ impl Memory {
         // At most as many as there were batches at once, so bounded by the memory itself.
         state.spare.extend(buffer);
         let wake = state.waiting > 0 && state.free >= self.wakes_at(&state);
+        let taken = self.total - state.free;
+        let settled = state.settles_at.take_if(|most| taken <= *most).is_some();
         drop(state);
         if wake {
             self.freed.notify_waiters();
         }
+        if settled {
+            self.settled.notify_waiters();
+        }
+    }
+
+    /// If more than `most` bytes are taken, waits until half of that is, but not longer than `patience`. Unlike
+    /// [`Memory::wait`] this hurries nobody and keeps nobody back.
+    pub async fn settle(&self, most: usize, patience: Duration) {
+        let settled = self.settled.notified();
+        tokio::pin!(settled);
+        {
+            let mut state = self.state.lock();
+            if self.total - state.free <= most {
+                return;
+            }
+            settled.as_mut().enable();
+            state.settles_at = Some(state.settles_at.unwrap_or_default().max(most / 2));
+        }
+        let _patience_may_end = tokio::time::timeout(patience, settled).await;
     }
 
     /// Whether somebody waits: then batches that could wait for more are sent.
@@ -135,9 +164,26 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[tokio::test]
+    async fn settling_waits_for_half_of_what_is_allowed() {
+        let memory = Memory::new(100);
+        let moment = Duration::from_millis(1);
+        assert!(memory.try_take(50).is_some());
+        memory.settle(50, Duration::from_secs(3600)).await;
+        assert!(memory.try_take(40).is_some());
+        memory.settle(50, moment).await;
+
+        let settling = memory.settle(50, Duration::from_secs(3600));
+        let giving = async {
+            memory.give(64, None);
+            assert!(memory.state.lock().settles_at.is_some() && !memory.is_exhausted());
+            memory.give(1, None);
+        };
+        tokio::join!(settling, giving);
+        assert!(memory.state.lock().settles_at.is_none());
+    }
 
     #[tokio::test]
     async fn a_waiter_is_woken_or_times_out() {

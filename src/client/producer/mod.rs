@@ -41,6 +41,7 @@ mod topics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -57,6 +58,11 @@ pub use super::config::{Acks, Partitioning, ProducerConfig};
 use super::errors::{ClientError, Result};
 use accumulator::{Accumulator, TopicState};
 use topics::Topics;
+
+/// What may wait to be sent, beside the open batches, before [`Producer::pace`] waits: some dozens of batches.
+const PACED_BYTES: usize = 1 << 20;
+/// How long it waits at most: while the brokers do not answer, `buffer.memory` goes on to fill.
+const PACED_FOR: Duration = Duration::from_millis(100);
 
 /// A producer; share it by reference or in an `Arc`.
 pub struct Producer {
@@ -117,6 +123,15 @@ impl Producer {
     pub fn append_run<T>(&self, topic: &Topic, work: impl FnOnce(&mut Run<'_>) -> T) -> T {
         let partitions = topic.state.partitions.load();
         work(&mut Run::new(self, &topic.state, &partitions))
+    }
+
+    /// Waits a moment if more is buffered than keeps the connections busy. Someone who can read as fast as he likes calls
+    /// it between blocks: what is sent soon is still in the processor's cache.
+    pub async fn pace(&self, topic: &Topic) {
+        let partitions = topic.state.partitions.load().len();
+        let open = partitions.saturating_mul(self.accumulator.config.batch_bytes);
+        let most = PACED_BYTES.saturating_add(open);
+        self.accumulator.memory.settle(most, PACED_FOR).await;
     }
 
     /// Appends a record; returns its partition. Waits while `buffer.memory` is in use, at most

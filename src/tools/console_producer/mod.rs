@@ -124,6 +124,9 @@ impl Sending<'_> {
             input.give_back(block);
             // Let the connections work before the next block.
             tokio::task::yield_now().await;
+            if let Some(topic) = &self.topic {
+                self.producer.pace(topic).await;
+            }
         }
         if let Some(line) = splitter.finish() {
             self.line(line).await?;
