@@ -35,8 +35,13 @@ pub fn publish(
         }
     }
     broker.image.store(image.clone());
+    broker.groups.set_image(image.clone());
     give_up(broker, changes.deleted_topics.values(), now_ms);
     configure(broker, &image, changes);
+    let (groups, changes) = (broker.groups.clone(), changes.clone());
+    broker
+        .runtime
+        .spawn(async move { groups.on_metadata_changed(changes).await });
 }
 
 /// Opens or creates the log of a partition that the metadata gives to this node, and takes its leadership.

@@ -27,10 +27,11 @@ use super::storage::{self, Storage};
 use super::topic_config::Configs;
 use super::{maintenance, publish, relocation};
 use crate::config::BrokerConfig;
+use crate::config::definition::Values;
 use crate::config::listeners::Endpoint;
 use crate::controller::brokers::{supported_broker_features, supported_controller_features};
 use crate::controller::{ApiError, Controller};
-use crate::coordinator::group::GroupConfig;
+use crate::coordinator::group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 use crate::coordinator::runtime::RuntimeConfig;
 use crate::coordinator::{GroupCoordinator, PartitionLog};
 use crate::log::health::DiskUse;
@@ -421,6 +422,7 @@ fn groups<L: PartitionLog>(
         offset_metadata_max_bytes: settings.offset_metadata_max_bytes,
         offsets_retention_ms: settings.offsets_retention_ms,
         offsets_retention_check_interval_ms: settings.offsets_retention_check_interval_ms,
+        consumer: consumer_groups(&config.values),
     };
     let compression = match settings.offsets_topic_compression_codec {
         1 => Compression::Gzip,
@@ -438,7 +440,35 @@ fn groups<L: PartitionLog>(
     let partitions = existing
         .and_then(|topic| i32::try_from(topic.partitions.len()).ok())
         .unwrap_or(settings.offsets_topic_partitions);
-    GroupCoordinator::new(log, group_config, runtime_config, partitions)
+    GroupCoordinator::new(
+        log,
+        group_config,
+        runtime_config,
+        partitions,
+        Arc::new(image.clone()),
+    )
+}
+
+fn consumer_groups(values: &Values) -> ConsumerGroupConfig {
+    let int = |key: &str| values.int(&format!("group.consumer.{key}"));
+    let bounds = |key: &str| int(&format!("min.{key}"))..=int(&format!("max.{key}"));
+    let policy = MigrationPolicy::by_name(values.string("group.consumer.migration.policy"));
+    ConsumerGroupConfig {
+        session_timeout_ms: int("session.timeout.ms"),
+        session_timeout_bounds_ms: bounds("session.timeout.ms"),
+        heartbeat_interval_ms: int("heartbeat.interval.ms"),
+        heartbeat_interval_bounds_ms: bounds("heartbeat.interval.ms"),
+        assignment_interval_ms: int("assignment.interval.ms"),
+        assignment_interval_bounds_ms: bounds("assignment.interval.ms"),
+        regex_refresh_interval_ms: int("regex.refresh.interval.ms"),
+        max_size: int("max.size"),
+        assignors: values.list("group.consumer.assignors").to_vec(),
+        migration_policy: policy.unwrap_or(MigrationPolicy::Bidirectional),
+        is_offered: values
+            .list("group.coordinator.rebalance.protocols")
+            .iter()
+            .any(|protocol| protocol == "consumer"),
+    }
 }
 
 /// Takes over every partition that the metadata gives to this node, and sets aside what it does not.

@@ -8,20 +8,27 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
-use super::group::{Caller, GroupConfig, GroupReply, GroupRequest, GroupShard, response};
+use super::group::{
+    Caller, GroupConfig, GroupReply, GroupRequest, GroupShard, SharedImage, response,
+};
 use super::runtime::{LoadError, PartitionLog, Runtime, RuntimeConfig};
+use crate::metadata::delta::MetadataChanges;
+use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::delete_groups_response::DeletableGroupResult;
 use crate::protocol::messages::leave_group_request::MemberIdentity;
 use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use crate::protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use crate::protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, OffsetCommitRequest,
-    OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
-    OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse, DeleteGroupsRequest, DeleteGroupsResponse,
+    DescribeGroupsRequest, DescribeGroupsResponse, HeartbeatRequest, HeartbeatResponse,
+    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest,
+    ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
+    OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
+    SyncGroupResponse,
 };
 use crate::protocol::{ErrorCode, Uuid};
 
@@ -43,6 +50,7 @@ pub struct GroupCoordinator<L: PartitionLog> {
     runtime: Arc<Runtime<GroupShard, L>>,
     config: GroupConfig,
     partition_count: i32,
+    image: SharedImage,
 }
 
 impl<L: PartitionLog> GroupCoordinator<L> {
@@ -52,13 +60,17 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         config: GroupConfig,
         runtime: RuntimeConfig,
         partition_count: i32,
+        image: Arc<MetadataImage>,
     ) -> GroupCoordinator<L> {
         let shard_config = config.clone();
-        let new_shard = move || GroupShard::new(shard_config.clone());
+        let image = Arc::new(ArcSwap::new(image));
+        let shard_image = image.clone();
+        let new_shard = move || GroupShard::new(shard_config.clone(), shard_image.clone());
         GroupCoordinator {
             runtime: Runtime::new(log, runtime, new_shard),
             config,
             partition_count: partition_count.max(1),
+            image,
         }
     }
 
@@ -348,6 +360,84 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         DeleteGroupsResponse {
             results,
             ..Default::default()
+        }
+    }
+
+    /// The feature is finalised, and the configuration does not switch the protocol off.
+    fn offers_consumer_groups(&self) -> bool {
+        self.config.consumer.is_offered && self.image.load().features.level("group.version") > 0
+    }
+
+    /// KIP-848: joins, goes on, leaves.
+    pub async fn consumer_group_heartbeat(
+        &self,
+        context: &RequestContext,
+        request: ConsumerGroupHeartbeatRequest,
+    ) -> ConsumerGroupHeartbeatResponse {
+        if !self.offers_consumer_groups() {
+            return response::heartbeat_error(ErrorCode::UnsupportedVersion);
+        }
+        if self.runtime.is_closed() {
+            return ConsumerGroupHeartbeatResponse {
+                error_code: ErrorCode::CoordinatorNotAvailable.code(),
+                ..Default::default()
+            };
+        }
+        let partition = self.partition_for(&request.group_id);
+        let caller = Caller {
+            api_version: context.api_version,
+            client_id: context.client_id.clone(),
+            client_host: context.client_host.clone(),
+            fresh_id: Uuid::from_random(fastrand::u128(..)).to_string(),
+        };
+        let call = GroupRequest::ConsumerHeartbeat(caller, request);
+        match self.runtime.call(partition, call).await {
+            Ok(GroupReply::ConsumerHeartbeat(response)) => response,
+            other => response::heartbeat_error(error_of(other)),
+        }
+    }
+
+    pub async fn consumer_group_describe(
+        &self,
+        request: ConsumerGroupDescribeRequest,
+    ) -> ConsumerGroupDescribeResponse {
+        let mut response = ConsumerGroupDescribeResponse::default();
+        let is_offered = self.offers_consumer_groups();
+        for group in request.group_ids {
+            if group.is_empty() || !is_offered {
+                let error = match is_offered {
+                    true => ErrorCode::InvalidGroupId,
+                    false => ErrorCode::UnsupportedVersion,
+                };
+                let described = response::consumer_describe_error(&group, error);
+                response.groups.push(described);
+                continue;
+            }
+            let partition = self.partition_for(&group);
+            let call = GroupRequest::ConsumerDescribe(vec![group.clone()]);
+            match self.runtime.call(partition, call).await {
+                Ok(GroupReply::ConsumerDescribe(described)) => response.groups.extend(described),
+                other => response
+                    .groups
+                    .push(response::consumer_describe_error(&group, error_of(other))),
+            }
+        }
+        response
+    }
+
+    /// The cluster's metadata is another now. What is told here holds for shards that are loaded
+    /// from now on; those that are loaded hear of it through [`Self::on_metadata_changed`].
+    pub fn set_image(&self, image: Arc<MetadataImage>) {
+        self.image.store(image);
+    }
+
+    /// After [`Self::set_image`]: groups look at topics that have changed.
+    pub async fn on_metadata_changed(&self, changes: MetadataChanges) {
+        let changes = Arc::new(changes);
+        for partition in self.runtime.partitions() {
+            let call = GroupRequest::MetadataChanged(changes.clone());
+            // Who is loading, or gone, takes the image that there is when it is loaded.
+            let _ = self.runtime.call(partition, call).await;
         }
     }
 

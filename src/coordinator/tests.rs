@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::group::GroupConfig;
 use super::runtime::{Appended, LoadError, PartitionLog, RuntimeConfig};
 use super::{GroupCoordinator, RequestContext};
+use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -145,6 +146,7 @@ async fn start(log: &MemoryLog, compression: Compression) -> Groups {
         config,
         runtime,
         PARTITIONS,
+        Arc::new(MetadataImage::default()),
     ));
     for partition in 0..PARTITIONS {
         groups.load(partition).await.unwrap().unwrap();

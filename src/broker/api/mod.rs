@@ -5,6 +5,8 @@
 
 pub mod alter_replica_log_dirs;
 pub mod api_versions;
+pub mod consumer_group_describe;
+pub mod consumer_group_heartbeat;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
@@ -116,6 +118,8 @@ apis! {
     AlterReplicaLogDirs (true, false) AlterReplicaLogDirsRequest => alter_replica_log_dirs;
     DescribeLogDirs (true, false) DescribeLogDirsRequest => describe_log_dirs;
     DescribeCluster (true, true) DescribeClusterRequest => describe_cluster;
+    ConsumerGroupHeartbeat (true, false) ConsumerGroupHeartbeatRequest => consumer_group_heartbeat;
+    ConsumerGroupDescribe (true, false) ConsumerGroupDescribeRequest => consumer_group_describe;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
         => describe_topic_partitions;
 }

@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 
 use tracing::info;
 
-use super::classic::{ClassicGroup, State};
+use super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, State};
+use super::consumer::ConsumerGroup;
 use super::record::{CommittedOffset, GroupRecord, GroupType};
 use super::shard::{GroupDecision, GroupReply, GroupShard};
 use super::stored::StoredGroup;
@@ -43,7 +44,9 @@ impl GroupShard {
                 return describe_classic(&ClassicGroup::from_stored(id, value));
             }
             Some(StoredGroup::Simple) => return describe_classic(&ClassicGroup::new(id, 0)),
-            Some(StoredGroup::Modern(_)) => format!("Group {id} is not a classic group."),
+            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_)) => {
+                format!("Group {id} is not a classic group.")
+            }
             None => format!("Group {id} not found."),
         };
         let mut described = DescribedGroup {
@@ -93,6 +96,11 @@ impl GroupShard {
                 (None, Some(StoredGroup::Modern(group))) => {
                     (Some(group.protocol_type()), group.state(), group.group_type)
                 }
+                (None, Some(StoredGroup::Consumer(group))) => (
+                    Some(CONSUMER_PROTOCOL_TYPE),
+                    group.state(),
+                    GroupType::Consumer,
+                ),
                 // Whoever has members has a live half.
                 (None, Some(StoredGroup::Classic(value))) => (
                     Some(value.protocol_type.as_str()),
@@ -132,6 +140,9 @@ impl GroupShard {
         match (self.live.get(id), self.stored.groups.get(id)) {
             (Some(group), _) if group.state != State::Empty => Err(ErrorCode::NonEmptyGroup),
             (_, Some(StoredGroup::Modern(group))) => group.validate_delete(),
+            (_, Some(StoredGroup::Consumer(group))) if !group.members.is_empty() => {
+                Err(ErrorCode::NonEmptyGroup)
+            }
             (None, None) => Err(ErrorCode::GroupIdNotFound),
             _ => Ok(()),
         }
@@ -144,6 +155,7 @@ impl GroupShard {
         }
         match self.stored.groups.get(id) {
             Some(StoredGroup::Modern(group)) => records.extend(group.tombstones(id)),
+            Some(StoredGroup::Consumer(group)) => records.extend(group.tombstones(id)),
             _ => records.push(GroupRecord::classic_group_tombstone(id)),
         }
     }
@@ -163,10 +175,7 @@ impl GroupShard {
             };
             let mut all_expired = true;
             for (topic, offsets) in self.stored.offsets.group(id).into_iter().flatten() {
-                let in_use = rule
-                    .group
-                    .as_ref()
-                    .is_some_and(|group| group.is_subscribed_to(topic));
+                let in_use = rule.subscriber.is_subscribed_to(topic);
                 for (partition, offset) in offsets {
                     let expired = !in_use
                         && rule.has_expired(
@@ -185,6 +194,7 @@ impl GroupShard {
             if all_expired && rule.group_may_go && !self.stored.offsets.has_open_transactions(id) {
                 match stored {
                     StoredGroup::Modern(group) => out.records.extend(group.tombstones(id)),
+                    StoredGroup::Consumer(group) => out.records.extend(group.tombstones(id)),
                     _ => out.records.push(GroupRecord::classic_group_tombstone(id)),
                 }
             }
@@ -199,9 +209,9 @@ impl GroupShard {
     }
 
     /// `None`: nothing of the group expires now.
-    fn expiry_rule(&self, id: &str, stored: &StoredGroup) -> Option<ExpiryRule<'_>> {
+    fn expiry_rule<'a>(&'a self, id: &str, stored: &'a StoredGroup) -> Option<ExpiryRule<'a>> {
         let simple = ExpiryRule {
-            group: None,
+            subscriber: Subscriber::Nobody,
             empty_since_ms: None,
             group_may_go: true,
         };
@@ -217,6 +227,13 @@ impl GroupShard {
                     ..simple
                 });
             }
+            (None, StoredGroup::Consumer(group)) => {
+                return Some(ExpiryRule {
+                    subscriber: Subscriber::Consumer(group),
+                    empty_since_ms: None,
+                    group_may_go: group.members.is_empty(),
+                });
+            }
             (None, StoredGroup::Modern(group)) => return group.may_expire().then_some(simple),
         };
         match (&group.protocol_type, group.state) {
@@ -228,12 +245,12 @@ impl GroupShard {
                 })
             }
             (Some(_), State::Empty) => Some(ExpiryRule {
-                group: None,
+                subscriber: Subscriber::Nobody,
                 empty_since_ms: group.state_since_ms,
                 group_may_go: group.pending_join.is_empty(),
             }),
             (Some(_), State::Stable) if group.subscribed_topics().is_some() => Some(ExpiryRule {
-                group: Some(group),
+                subscriber: Subscriber::Classic(group),
                 empty_since_ms: None,
                 group_may_go: false,
             }),
@@ -242,9 +259,25 @@ impl GroupShard {
     }
 }
 
+/// Whose subscriptions keep offsets alive.
+enum Subscriber<'a> {
+    Nobody,
+    Classic(&'a ClassicGroup),
+    Consumer(&'a ConsumerGroup),
+}
+
+impl Subscriber<'_> {
+    fn is_subscribed_to(&self, topic: &str) -> bool {
+        match self {
+            Subscriber::Nobody => false,
+            Subscriber::Classic(group) => group.is_subscribed_to(topic),
+            Subscriber::Consumer(group) => group.is_subscribed_to(topic),
+        }
+    }
+}
+
 struct ExpiryRule<'a> {
-    /// Its subscriptions keep offsets alive.
-    group: Option<&'a ClassicGroup>,
+    subscriber: Subscriber<'a>,
     /// Retention counts from here, not from each commit.
     empty_since_ms: Option<i64>,
     group_may_go: bool,

@@ -101,6 +101,15 @@ impl GroupShard {
             Some(StoredGroup::Modern(group)) => {
                 group.validate_commit(api_version >= MEMBER_EPOCH_FROM, member_id, epoch)
             }
+            Some(StoredGroup::Consumer(group)) => {
+                // What is refused for its own reason is not looked at.
+                let partitions = request.topics.iter().flat_map(|topic| {
+                    let sizes = topic.partitions.iter();
+                    let fitting = sizes.filter(|partition| !self.metadata_is_too_large(partition));
+                    fitting.map(|partition| (topic.topic_id, partition.partition_index))
+                });
+                group.validate_commit(api_version, member_id, epoch, partitions)
+            }
             None if !self.live.contains_key(&request.group_id) => match epoch {
                 // Offsets without membership: the group comes into being by this.
                 ..0 => Ok(()),
@@ -182,6 +191,7 @@ impl GroupShard {
     fn validate_offset_delete(&self, group_id: &str) -> Result<(), ErrorCode> {
         match self.stored.groups.get(group_id) {
             Some(StoredGroup::Modern(group)) => group.validate_offset_delete(),
+            Some(StoredGroup::Consumer(_)) => Ok(()),
             None if !self.live.contains_key(group_id) => Err(ErrorCode::GroupIdNotFound),
             _ => match self.live.get(group_id) {
                 Some(group) if group.state != State::Empty && !group.uses_consumer_protocol() => {
@@ -198,10 +208,11 @@ impl GroupShard {
         topic: &OffsetDeleteRequestTopic,
         out: &mut GroupDecision,
     ) -> OffsetDeleteResponseTopic {
-        let subscribed = self
-            .live
-            .get(group_id)
-            .is_some_and(|group| group.is_subscribed_to(&topic.name));
+        let subscribed = match (self.live.get(group_id), self.stored.groups.get(group_id)) {
+            (Some(group), _) => group.is_subscribed_to(&topic.name),
+            (None, Some(StoredGroup::Consumer(group))) => group.is_subscribed_to(&topic.name),
+            (None, _) => false,
+        };
         let offsets = &self.stored.offsets;
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {

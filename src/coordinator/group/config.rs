@@ -1,4 +1,5 @@
 //! The broker settings that the group machine obeys.
+use super::consumer::ConsumerGroupConfig;
 
 /// Defaults are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct GroupConfig {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`
     pub offsets_retention_check_interval_ms: i64,
+    /// `group.consumer.*`
+    pub consumer: ConsumerGroupConfig,
 }
 
 /// A member that joins for the first time and hears nothing (its client may be gone: a parked
@@ -33,6 +36,7 @@ impl Default for GroupConfig {
             offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 600_000,
+            consumer: ConsumerGroupConfig::default(),
         }
     }
 }

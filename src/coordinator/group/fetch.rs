@@ -51,6 +51,9 @@ impl GroupShard {
             Some(StoredGroup::Modern(group)) => {
                 group.validate_fetch(request.member_id.as_deref(), request.member_epoch)
             }
+            Some(StoredGroup::Consumer(group)) => group
+                .validate_fetch(request.member_id.as_deref(), request.member_epoch)
+                .map(|()| true),
             Some(StoredGroup::Simple | StoredGroup::Classic(_)) => Ok(true),
             None => Ok(self.live.contains_key(&request.group_id)),
         }

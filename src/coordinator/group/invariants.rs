@@ -14,7 +14,9 @@ pub fn check(shard: &GroupShard) {
         match shard.stored.groups.get(id) {
             Some(StoredGroup::Classic(value)) => stable_is_what_the_log_says(group, value),
             Some(StoredGroup::Simple) | None => assert_ne!(group.state, State::Stable, "{group:?}"),
-            Some(StoredGroup::Modern(_)) => panic!("{id} is two groups: {group:?}"),
+            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_)) => {
+                panic!("{id} is two groups: {group:?}")
+            }
         }
     }
     for (id, group) in &shard.stored.groups {
@@ -24,6 +26,16 @@ pub fn check(shard: &GroupShard) {
                 is_live || value.members.is_empty(),
                 "{id} has members but no live half"
             );
+        }
+        if let StoredGroup::Consumer(group) = group {
+            group.check(id);
+            for member in group.members.keys() {
+                let key = TimerKey::Session(id.clone(), member.clone());
+                assert!(
+                    shard.timers.contains(&key),
+                    "{member} lives forever in {id}"
+                );
+            }
         }
     }
 }

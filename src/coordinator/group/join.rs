@@ -42,6 +42,15 @@ impl GroupShard {
             // The empty group becomes a classic one; its offsets stay.
             out.records = group.tombstones(group_id);
         }
+        if let Some(StoredGroup::Consumer(group)) = self.stored.groups.get(group_id) {
+            if !group.members.is_empty() {
+                return refused(join, "", ErrorCode::InconsistentGroupProtocol);
+            }
+            if !is_unknown {
+                return refused(join, &join.request.member_id, ErrorCode::UnknownMemberId);
+            }
+            out.records = group.tombstones(group_id);
+        }
         let is_new_group = !self.is_classic(group_id);
         if is_new_group && !is_unknown {
             return refused(join, &join.request.member_id, ErrorCode::UnknownMemberId);

@@ -1,6 +1,6 @@
-//! The group machine: classic groups whole (KIP-394, KIP-345, KIP-814 …), committed offsets, and of
-//! consumer, share and streams groups what their records tell. Pure: time, ids and answers go
-//! through arguments and values.
+//! The group machine: classic groups (KIP-394, KIP-345, KIP-814 …), consumer groups (KIP-848),
+//! committed offsets, and of share and streams groups what their records tell. Pure: time, ids,
+//! cluster metadata and answers go through arguments and values.
 //!
 //! | file | what lives there |
 //! | --- | --- |
@@ -10,6 +10,7 @@
 //! | `classic.rs` | the live half of a classic group |
 //! | `rebalance.rs` | join phase, sync phase, deadlines |
 //! | `join.rs`, `membership.rs` | JoinGroup; SyncGroup, Heartbeat, LeaveGroup |
+//! | `consumer/` | consumer groups of the new protocol |
 //! | `commit.rs`, `fetch.rs` | offsets |
 //! | `admin.rs` | describe, list, delete, retention |
 //! | `invariants.rs` | what is always true |
@@ -17,6 +18,7 @@ mod admin;
 mod classic;
 mod commit;
 mod config;
+mod consumer;
 mod fetch;
 mod invariants;
 mod join;
@@ -32,14 +34,16 @@ mod timers;
 mod tests;
 
 pub use config::GroupConfig;
+pub use consumer::{ConsumerGroup, ConsumerGroupConfig, MigrationPolicy};
 pub use record::{CommittedOffset, GroupRecord, GroupType};
-pub use shard::{Caller, GroupReply, GroupRequest, GroupShard};
+pub use shard::{Caller, GroupReply, GroupRequest, GroupShard, SharedImage};
 pub use stored::{Stored, StoredGroup};
 
 /// Responses for requests that did not get to a shard.
 pub(in crate::coordinator) mod response {
     pub use super::admin::{delete_error, describe_error};
     pub use super::commit::commit_error;
+    pub use super::consumer::{describe_error as consumer_describe_error, heartbeat_error};
     pub use super::fetch::{fetch_error, from_old_request, to_old_response};
     pub use super::join::for_version;
     pub use super::rebalance::{join_error, sync_error};

@@ -8,10 +8,12 @@
 //! 17, 19-23    streams groups (KIP-1071)
 //! ```
 //! Written: offset commits with value version 4 (1 if the client sent a retention time), classic
-//! groups with version 3, and tombstones, as Kafka 4.3 does. Of the other groups only what the
-//! group's type, state and members are made of is read; their records stay in the log as they are.
+//! groups with version 3, consumer groups, and tombstones, as Kafka 4.3 does. Of share and streams
+//! groups only what the group's type, state and members are made of is read; their records stay in
+//! the log as they are.
 use bytes::Bytes;
 
+use super::consumer::ConsumerRecord;
 use crate::coordinator::shard::EncodedRecord;
 use crate::protocol::records::group as schema;
 use crate::protocol::records::{decode_value, encode_key, encode_value};
@@ -75,10 +77,14 @@ pub enum GroupRecord {
         group: String,
         value: Option<GroupMetadataValue>,
     },
+    Consumer {
+        group: String,
+        record: ConsumerRecord,
+    },
     Modern(ModernRecord),
 }
 
-/// A record of a consumer, share or streams group.
+/// A record of a share or streams group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModernRecord {
     pub group_type: GroupType,
@@ -154,6 +160,10 @@ impl GroupRecord {
                 let value = value.map(decode_value::<GroupMetadataValue>).transpose()?;
                 Ok(Some(GroupRecord::ClassicGroup { group, value }))
             }
+            key_type @ (3..=8 | 16) => {
+                let decoded = ConsumerRecord::decode(key_type, &mut reader, value)?;
+                Ok(decoded.map(|(group, record)| GroupRecord::Consumer { group, record }))
+            }
             key_type => decode_modern(key_type, key, reader, value),
         }
     }
@@ -185,6 +195,7 @@ impl GroupRecord {
                     .transpose()?;
                 Ok((encode_key(&key)?, value))
             }
+            GroupRecord::Consumer { group, record } => record.encode(group),
             // Values of modern groups are read, never written: what is written here is a tombstone.
             GroupRecord::Modern(record) => Ok((record.key.clone(), None)),
         }
@@ -228,8 +239,6 @@ fn decode_modern(
     value: Option<Bytes>,
 ) -> Result<Option<GroupRecord>, DecodeError> {
     let (group_type, has_member) = match key_type {
-        3 | 4 | 6 | 16 => (GroupType::Consumer, false),
-        5 | 7 | 8 => (GroupType::Consumer, true),
         11 | 12 | 15 => (GroupType::Share, false),
         10 | 13 | 14 => (GroupType::Share, true),
         17 | 20 | 23 => (GroupType::Streams, false),
@@ -257,11 +266,9 @@ fn decode_modern(
 }
 
 fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, DecodeError> {
-    /// As the member states are persisted.
-    const CONSUMER_STABLE: i8 = 0;
+    /// As the member state is persisted.
     const STREAMS_STABLE: i8 = 1;
     Ok(match key_type {
-        3 => group_epoch(decode_value::<schema::ConsumerGroupMetadataValue>(value)?.epoch),
         11 => group_epoch(decode_value::<schema::ShareGroupMetadataValue>(value)?.epoch),
         17 => {
             let value: schema::StreamsGroupMetadataValue = decode_value(value)?;
@@ -270,24 +277,11 @@ fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, Decod
                 validated_topology_epoch: value.validated_topology_epoch,
             }
         }
-        5 | 10 | 19 => ModernValue::Member,
-        6 => {
-            let value: schema::ConsumerGroupTargetAssignmentMetadataValue = decode_value(value)?;
-            ModernValue::TargetAssignment {
-                epoch: value.assignment_epoch,
-            }
-        }
+        10 | 19 => ModernValue::Member,
         20 => {
             let value: schema::StreamsGroupTargetAssignmentMetadataValue = decode_value(value)?;
             ModernValue::TargetAssignment {
                 epoch: value.assignment_epoch,
-            }
-        }
-        8 => {
-            let value: schema::ConsumerGroupCurrentMemberAssignmentValue = decode_value(value)?;
-            ModernValue::CurrentAssignment {
-                member_epoch: value.member_epoch,
-                is_stable: value.state == CONSUMER_STABLE,
             }
         }
         22 => {

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::classic::{ClassicGroup, State};
 use super::config::GroupConfig;
+use super::consumer::SoftState;
 use super::invariants;
 use super::join::Join;
 use super::rebalance::Step;
@@ -17,18 +19,25 @@ use super::record::{GroupMetadataValue, GroupRecord};
 use super::stored::{Stored, StoredGroup};
 use super::timers::{TimerKey, Timers};
 use crate::coordinator::shard::{Decision, EncodedRecord, Now, Shard, Token};
+use crate::metadata::delta::MetadataChanges;
+use crate::metadata::image::MetadataImage;
+use crate::protocol::messages::consumer_group_describe_response;
 use crate::protocol::messages::delete_groups_response::DeletableGroupResult;
 use crate::protocol::messages::describe_groups_response::DescribedGroup;
 use crate::protocol::messages::list_groups_response::ListedGroup;
 use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use crate::protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use crate::protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
-    OffsetDeleteResponse, SyncGroupRequest, SyncGroupResponse,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, HeartbeatRequest,
+    HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+    SyncGroupRequest, SyncGroupResponse,
 };
 use crate::protocol::wire::{DecodeError, EncodeError};
 use crate::protocol::{ErrorCode, Uuid};
+
+/// The cluster's metadata as it is now.
+pub type SharedImage = Arc<ArcSwap<MetadataImage>>;
 
 pub type GroupDecision = Decision<GroupShard>;
 
@@ -68,6 +77,10 @@ pub enum GroupRequest {
         types: Vec<String>,
     },
     Delete(Vec<String>),
+    ConsumerHeartbeat(Caller, ConsumerGroupHeartbeatRequest),
+    ConsumerDescribe(Vec<String>),
+    /// Not a client's: what of the cluster's metadata has changed.
+    MetadataChanged(Arc<MetadataChanges>),
     /// Not a client's: topics by name and id that are gone.
     TopicsDeleted(Vec<(String, Uuid)>),
 }
@@ -84,6 +97,9 @@ pub enum GroupReply {
     Describe(Vec<DescribedGroup>),
     List(Vec<ListedGroup>),
     Delete(Vec<DeletableGroupResult>),
+    ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
+    ConsumerDescribe(Vec<consumer_group_describe_response::DescribedGroup>),
+    MetadataChanged,
     TopicsDeleted,
 }
 
@@ -114,15 +130,22 @@ pub struct GroupShard {
     pub(super) stored: Stored,
     pub(super) live: BTreeMap<String, ClassicGroup>,
     pub(super) timers: Timers,
+    /// As of the last change that the shard was told of.
+    pub(super) image: Arc<MetadataImage>,
+    latest_image: SharedImage,
+    pub(super) soft: SoftState,
 }
 
 impl GroupShard {
-    pub fn new(config: GroupConfig) -> GroupShard {
+    pub fn new(config: GroupConfig, latest_image: SharedImage) -> GroupShard {
         GroupShard {
             config,
             stored: Stored::default(),
             live: BTreeMap::new(),
             timers: Timers::default(),
+            image: latest_image.load_full(),
+            latest_image,
+            soft: SoftState::default(),
         }
     }
 
@@ -135,6 +158,16 @@ impl GroupShard {
         let stored = self.stored.groups.get(group_id);
         self.live.contains_key(group_id)
             || matches!(stored, Some(StoredGroup::Simple | StoredGroup::Classic(_)))
+    }
+
+    /// A classic group that nobody is in.
+    pub(super) fn is_empty_classic(&self, group_id: &str) -> bool {
+        match (self.live.get(group_id), self.stored.groups.get(group_id)) {
+            (Some(group), _) => group.state == State::Empty,
+            (None, Some(StoredGroup::Classic(value))) => value.members.is_empty(),
+            (None, Some(StoredGroup::Simple)) => true,
+            (None, _) => false,
+        }
     }
 
     /// The group's live half, made if need be, and all that a step of it needs.
@@ -185,7 +218,7 @@ impl GroupShard {
                 ..
             })) => members.is_empty() && *generation == group.generation,
             Some(StoredGroup::Simple) => group.generation == 0,
-            Some(StoredGroup::Modern(_)) | None => false,
+            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_)) | None => false,
         };
         if group.state == State::Empty && group.pending_join.is_empty() && log_knows {
             self.drop_live(group_id);
@@ -228,12 +261,27 @@ impl GroupShard {
             } => self.describe(token, api_version, &groups),
             GroupRequest::List { states, types } => self.list(token, &states, &types),
             GroupRequest::Delete(groups) => self.delete(token, &groups),
+            GroupRequest::ConsumerHeartbeat(caller, request) => {
+                self.consumer_heartbeat(now, token, &caller, &request)
+            }
+            GroupRequest::ConsumerDescribe(groups) => self.describe_consumer_groups(token, &groups),
+            GroupRequest::MetadataChanged(changes) => {
+                self.take_image();
+                self.metadata_changed(&changes);
+                let mut decision = GroupDecision::default();
+                decision.answer(token, GroupReply::MetadataChanged);
+                decision
+            }
             GroupRequest::TopicsDeleted(topics) => {
                 let mut decision = self.topics_deleted(&topics);
                 decision.answer(token, GroupReply::TopicsDeleted);
                 decision
             }
         }
+    }
+
+    fn take_image(&mut self) {
+        self.image = self.latest_image.load_full();
     }
 
     fn deadline(&mut self, now: Now, key: TimerKey) -> GroupDecision {
@@ -250,7 +298,9 @@ impl GroupShard {
                 self.step(&group, now, &mut out).session_deadline(&member);
                 self.tidy(&group);
             }
-            TimerKey::Join(_) | TimerKey::Sync(_) | TimerKey::Session(..) => {}
+            TimerKey::Regex(group) => return self.resolve_regexes(now, &group),
+            TimerKey::Join(_) | TimerKey::Sync(_) => {}
+            key => return self.consumer_deadline(now, &key),
         }
         out
     }
@@ -277,7 +327,9 @@ impl Shard for GroupShard {
     fn replay(&mut self, offset: i64, producer_id: Option<i64>, record: GroupRecord) {
         let classic = match &record {
             GroupRecord::ClassicGroup { group, value } => Some((group.clone(), value.is_none())),
-            GroupRecord::OffsetCommit { .. } | GroupRecord::Modern(_) => None,
+            GroupRecord::OffsetCommit { .. }
+            | GroupRecord::Consumer { .. }
+            | GroupRecord::Modern(_) => None,
         };
         self.stored.replay(offset, producer_id, record);
         match classic {
@@ -349,6 +401,9 @@ impl Shard for GroupShard {
 
     fn loaded(&mut self, now: Now) -> GroupDecision {
         let mut out = GroupDecision::default();
+        // Changes were not told while it was loading.
+        self.take_image();
+        self.soft.new_topics_at = self.image.provenance.last_offset;
         let with_members = |(id, group): (&String, &StoredGroup)| match group {
             StoredGroup::Classic(value) if !value.members.is_empty() => Some(id.clone()),
             _ => None,
@@ -357,6 +412,14 @@ impl Shard for GroupShard {
         for id in ids {
             let mut step = self.step(&id, now, &mut out);
             step.resume();
+        }
+        let is_consumer = |(id, group): (&String, &StoredGroup)| match group {
+            StoredGroup::Consumer(_) => Some(id.clone()),
+            _ => None,
+        };
+        let ids: Vec<String> = self.stored.groups.iter().filter_map(is_consumer).collect();
+        for id in ids {
+            self.resume_consumer_group(now, &id);
         }
         let interval = self.config.offsets_retention_check_interval_ms;
         self.timers

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::consumer::{ConsumerGroup, ConsumerRecord};
 use super::offsets::{OffsetStore, StoredOffset};
 use super::record::{GroupMetadataValue, GroupRecord, GroupType, ModernRecord, ModernValue};
 use crate::protocol::ErrorCode;
@@ -15,10 +16,11 @@ pub enum StoredGroup {
     /// Offsets were committed under this id, but nobody ever joined.
     Simple,
     Classic(GroupMetadataValue),
+    Consumer(ConsumerGroup),
     Modern(ModernGroup),
 }
 
-/// A consumer, share or streams group: enough to list it, to guard its offsets and to delete it.
+/// A share or streams group: enough to list it, to guard its offsets and to delete it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModernGroup {
     pub group_type: GroupType,
@@ -195,7 +197,7 @@ impl ModernGroup {
         let Some(value) = value else {
             self.live_keys.remove(&(key_type, key));
             match (key_type, member_id) {
-                (5 | 10 | 19, Some(member)) => drop(self.members.remove(&member)),
+                (10 | 19, Some(member)) => drop(self.members.remove(&member)),
                 (23, _) => self.topology_epoch = None,
                 _ => {}
             }
@@ -240,7 +242,7 @@ impl ModernGroup {
 
 /// The record without which there is no group: its tombstone removes the group.
 fn makes_group(key_type: i16) -> bool {
-    matches!(key_type, 3 | 11 | 17)
+    matches!(key_type, 11 | 17)
 }
 
 /// Everything that the records of one `__consumer_offsets` partition add up to.
@@ -285,16 +287,40 @@ impl Stored {
                 self.groups.insert(group, StoredGroup::Classic(value));
             }
             GroupRecord::ClassicGroup { group, value: None } => {
-                if !matches!(self.groups.get(&group), Some(StoredGroup::Modern(_))) {
+                let is_other = matches!(
+                    self.groups.get(&group),
+                    Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_))
+                );
+                if !is_other {
                     self.groups.remove(&group);
                 }
             }
+            GroupRecord::Consumer { group, record } => self.replay_consumer(group, record),
             GroupRecord::Modern(record) => self.replay_modern(record),
         }
     }
 
     pub fn end_transaction(&mut self, producer_id: i64, committed: bool) {
         self.offsets.end_transaction(producer_id, committed);
+    }
+
+    /// A tombstone makes no group: it is left over from one that is gone.
+    fn replay_consumer(&mut self, id: String, record: ConsumerRecord) {
+        if record == ConsumerRecord::Epoch(None) {
+            if matches!(self.groups.get(&id), Some(StoredGroup::Consumer(_))) {
+                self.groups.remove(&id);
+            }
+            return;
+        }
+        match self.groups.get_mut(&id) {
+            Some(StoredGroup::Consumer(group)) => group.apply(record),
+            _ if record.is_tombstone() => {}
+            _ => {
+                let mut group = ConsumerGroup::default();
+                group.apply(record);
+                self.groups.insert(id, StoredGroup::Consumer(group));
+            }
+        }
     }
 
     fn replay_modern(&mut self, record: ModernRecord) {

@@ -13,6 +13,14 @@ pub enum TimerKey {
     Sync(String),
     /// The member (or pending member) has not been heard of for its session timeout.
     Session(String, String),
+    /// A member of a consumer group has to have revoked what it was told to.
+    Rebalance(String, String),
+    /// A classic member of a consumer group has to have rejoined.
+    ConsumerJoin(String, String),
+    /// A classic member of a consumer group has to have fetched its assignment.
+    ConsumerSync(String, String),
+    /// The regular expressions of a consumer group are to be resolved.
+    Regex(String),
 }
 
 #[derive(Debug, Default)]

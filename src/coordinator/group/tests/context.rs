@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::coordinator::group::shard::{
-    Caller, GroupDecision, GroupReply, GroupRequest, GroupShard,
+    Caller, GroupDecision, GroupReply, GroupRequest, GroupShard, SharedImage,
 };
 use crate::coordinator::group::{GroupConfig, Stored};
 use crate::coordinator::shard::{EncodedRecord, Now, Shard, Token, append_error_to_client};
@@ -42,6 +42,7 @@ pub struct Context {
     pub shard: GroupShard,
     pub log: Vec<Entry>,
     pub now: Now,
+    pub image: SharedImage,
     /// The next appends fail with this.
     pub failure: Option<ErrorCode>,
     answers: BTreeMap<Token, Result<GroupReply, ErrorCode>>,
@@ -54,8 +55,10 @@ impl Context {
     }
 
     pub fn with(config: GroupConfig) -> Context {
+        let image = SharedImage::default();
         let mut context = Context {
-            shard: GroupShard::new(config),
+            shard: GroupShard::new(config, image.clone()),
+            image,
             log: Vec::new(),
             now: Now {
                 wall_ms: 1_700_000_000_000,
@@ -165,7 +168,7 @@ impl Context {
 
     /// The log is all there is; a broker starts on it.
     pub fn restart(&mut self) {
-        let mut shard = GroupShard::new(self.shard.config.clone());
+        let mut shard = GroupShard::new(self.shard.config.clone(), self.image.clone());
         shard.stored = self.stored_from_log();
         self.shard = shard;
         self.answers.clear();

@@ -1,5 +1,6 @@
 //! Sequences of requests against one shard: a mock clock, and a log in memory that a second shard
 //! replays after every step and must agree with.
+mod consumer;
 mod context;
 mod fixture;
 mod offsets;
@@ -8,3 +9,4 @@ mod others;
 mod random;
 mod rebalance;
 mod static_members;
+pub mod topics;

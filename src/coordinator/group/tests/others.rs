@@ -25,7 +25,10 @@ fn consumer_group(context: &mut Context, with_member: bool) {
         write(
             context,
             &key,
-            Some(&ConsumerGroupMemberMetadataValue::default()),
+            Some(&ConsumerGroupMemberMetadataValue {
+                classic_member_metadata: None,
+                ..Default::default()
+            }),
         );
     }
     let key = ConsumerGroupMetadataKey {
@@ -55,6 +58,7 @@ fn consumer_group(context: &mut Context, with_member: bool) {
         };
         write(context, &key, Some(&value));
     }
+    context.restart();
 }
 
 fn listed(context: &mut Context, states: &[&str], types: &[&str]) -> Vec<ListedGroup> {
@@ -159,7 +163,7 @@ fn an_empty_consumer_group_becomes_classic_with_its_offsets() {
             Entry::Marker { .. } => panic!("no marker"),
         })
         .collect();
-    assert_eq!(keys, [6, 3, 2]);
+    assert_eq!(keys, [6, 4, 3, 2]);
     let groups = listed(&mut context, &[], &[]);
     assert_eq!(description(&groups[0]), ["", "Empty", "classic"]);
     context.restart();
