@@ -95,12 +95,15 @@ pub fn metadata_hash<'a>(names: impl Iterator<Item = &'a str>, image: &MetadataI
     group_hash(topics.map(|topic| topic_hash(image, topic)))
 }
 
+/// The names and the regular expression that a member subscribes with.
+type Subscription<'a> = (&'a BTreeSet<String>, Option<&'a str>);
+
 /// Finds the ids of the topics that members subscribe to; members that ask for the same share one
 /// set.
 pub struct TopicIds<'a> {
     group: &'a ConsumerGroup,
     image: &'a MetadataImage,
-    found: BTreeMap<(&'a BTreeSet<String>, Option<&'a str>), Arc<BTreeSet<Uuid>>>,
+    found: BTreeMap<Subscription<'a>, Arc<BTreeSet<Uuid>>>,
 }
 
 impl<'a> TopicIds<'a> {
