@@ -406,7 +406,7 @@ fn indexes() {
             index.truncate_to(&RealDisk, &path, target).unwrap();
         }
         put(&path, input).unwrap();
-        if let Some(index) = TimeIndex::open(&RealDisk, &path).unwrap() {
+        if let Some(mut index) = TimeIndex::open(&RealDisk, &path).unwrap() {
             index.before(&RealDisk, &path, random.i64(..)).unwrap();
         }
         if let Some(entries) = txn_index::read(&RealDisk, &path, 0).unwrap() {

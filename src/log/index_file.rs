@@ -1,18 +1,19 @@
 //! A file of fixed-size sorted entries, the common ground of the offset and the time index: looked
 //! up by binary search over blocks read from the file, appended to through a short tail in memory.
 //!
+//! The entries around the last place that was looked up stay in memory: who reads on from there needs no file.
+//!
 //! The tail is written when it is full, at a flush, a roll and a stop. What a crash takes from it
 //! costs nothing: an unclean start rebuilds the index of every segment that was not flushed.
 use std::io::{self, IoSlice};
-use std::marker::PhantomData;
 use std::path::Path;
 
 use super::storage::{Disk, OpenMode, read_file};
 
 /// Entries held back before they are written together.
 const TAIL_ENTRIES_MAX: usize = 128;
-/// Bytes read at once when a search has come close.
-const BLOCK_BYTES: usize = 4096;
+/// Entries read at once when a search has come close.
+const BLOCK_ENTRIES: u32 = 256;
 /// No index is larger: `segment.index.bytes` is an i32.
 const INDEX_BYTES_MAX: u64 = i32::MAX as u64;
 /// The largest entry of any index.
@@ -62,16 +63,52 @@ pub struct IndexFile<E> {
     tail: Vec<E>,
     /// The last entry, wherever it is.
     last: Option<E>,
-    entry: PhantomData<E>,
+    window: Window<E>,
 }
 
-impl<E> Default for IndexFile<E> {
+/// Some entries in a row of those on the disk.
+#[derive(Debug)]
+struct Window<E> {
+    /// So many entries come before them.
+    first: u32,
+    entries: Box<[E]>,
+}
+
+impl<E: Entry> Window<E> {
+    fn none() -> Self {
+        Self {
+            first: 0,
+            entries: Box::default(),
+        }
+    }
+
+    /// The place where `before` stops holding, if it is surely within.
+    fn split(&self, stored: u32, before: impl Fn(&E) -> bool) -> Option<Split<E>> {
+        let end = self.first + self.entries.len() as u32;
+        let (starts_before, ends_behind) = (self.entries.first()?, self.entries.last()?);
+        if (self.first > 0 && !before(starts_before)) || (end < stored && before(ends_behind)) {
+            return None;
+        }
+        let passed = self.entries.partition_point(before);
+        let floor = passed
+            .checked_sub(1)
+            .and_then(|at| self.entries.get(at))
+            .copied();
+        Some(Split {
+            passed: self.first + passed as u32,
+            floor,
+            next: self.entries.get(passed).copied(),
+        })
+    }
+}
+
+impl<E: Entry> Default for IndexFile<E> {
     fn default() -> Self {
         Self {
             stored: 0,
             tail: Vec::new(),
             last: None,
-            entry: PhantomData,
+            window: Window::none(),
         }
     }
 }
@@ -150,12 +187,14 @@ impl<E: Entry> IndexFile<E> {
 
     /// Takes `entries`, of an index that has no others yet, for those at the front of the file.
     pub fn believe(&mut self, entries: &[E]) {
+        self.window = Window::none();
         self.stored = entries.len() as u32;
         self.last = entries.last().copied();
     }
 
     /// Replaces what comes behind the entries in the file by what [`Self::collect`] collected.
     pub fn replace(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        self.window = Window::none();
         let kept = u64::from(self.stored) * E::BYTES as u64;
         let size = match disk.stat(path) {
             Ok((size, _)) => Some(size),
@@ -175,10 +214,10 @@ impl<E: Entry> IndexFile<E> {
         self.last = Some(entry);
     }
 
-    /// Where `before` stops holding for the leading entries. Takes one descriptor, and few reads of
-    /// the file: all that is told of the place comes out of the search for it.
+    /// Where `before` stops holding for the leading entries. Takes one descriptor and few reads of the file, or none where
+    /// the place is near the last one.
     pub fn split(
-        &self,
+        &mut self,
         disk: &dyn Disk,
         path: &Path,
         before: impl Fn(&E) -> bool,
@@ -196,42 +235,59 @@ impl<E: Entry> IndexFile<E> {
                 next: self.tail.get(passed).copied(),
             });
         }
-        let mut split = Split {
+        if self.stored == 0 {
+            return Ok(Split {
+                passed: 0,
+                floor: None,
+                next: self.tail.first().copied(),
+            });
+        }
+        let mut found = self.window.split(self.stored, &before);
+        if found.is_none() {
+            self.window = self.window_around(disk, path, &before)?;
+            found = self.window.split(self.stored, &before);
+        }
+        // None: the file is shorter than it was, or out of order. It tells nothing then.
+        let mut split = found.unwrap_or(Split {
             passed: 0,
             floor: None,
-            next: self.tail.first().copied(),
-        };
-        if self.stored == 0 {
-            return Ok(split);
+            next: None,
+        });
+        if split.passed == self.stored {
+            split.next = self.tail.first().copied();
         }
+        Ok(split)
+    }
+
+    /// Reads the entries from the one before the place on where `before` stops holding.
+    fn window_around(
+        &self,
+        disk: &dyn Disk,
+        path: &Path,
+        before: impl Fn(&E) -> bool,
+    ) -> io::Result<Window<E>> {
         let file = disk.open(path, OpenMode::Read)?;
-        let mut high = self.stored;
-        let block_entries = (BLOCK_BYTES / E::BYTES) as u32;
-        while high - split.passed > block_entries {
-            let middle = split.passed + (high - split.passed) / 2;
+        let (mut passed, mut high) = (0, self.stored);
+        while high - passed >= BLOCK_ENTRIES {
+            let middle = passed + (high - passed) / 2;
             let mut bytes = [0; ENTRY_BYTES_MAX];
             let entry = self.read_entry(disk, &file, middle, &mut bytes)?;
             if entry.as_ref().is_some_and(&before) {
-                (split.passed, split.floor) = (middle + 1, entry);
+                passed = middle + 1;
             } else {
-                (high, split.next) = (middle, entry);
+                high = middle;
             }
         }
-        let mut block = [0; BLOCK_BYTES];
-        let wanted = (high - split.passed) as usize * E::BYTES;
+        let first = passed.saturating_sub(1);
+        let mut block = [0; BLOCK_ENTRIES as usize * ENTRY_BYTES_MAX];
+        let wanted = (self.stored - first).min(BLOCK_ENTRIES) as usize * E::BYTES;
         let block = block.get_mut(..wanted).unwrap_or_default();
-        let position = u64::from(split.passed) * E::BYTES as u64;
-        let read = disk.read_at(&file, block, position)?;
+        let read = disk.read_at(&file, block, u64::from(first) * E::BYTES as u64)?;
         let entries = block.get(..read).unwrap_or_default().chunks_exact(E::BYTES);
-        for entry in entries.map_while(E::decode) {
-            if !before(&entry) {
-                split.next = Some(entry);
-                break;
-            }
-            split.passed += 1;
-            split.floor = Some(entry);
-        }
-        Ok(split)
+        Ok(Window {
+            first,
+            entries: entries.map_while(E::decode).collect(),
+        })
     }
 
     /// The entry at `at`; `None` past the end.
@@ -248,6 +304,7 @@ impl<E: Entry> IndexFile<E> {
         if entries >= self.len() {
             return Ok(());
         }
+        self.window = Window::none();
         if let Some(in_tail) = entries.checked_sub(self.stored) {
             self.tail.truncate(in_tail as usize);
         } else {

@@ -121,7 +121,12 @@ impl OffsetIndex {
         self.file.replace(disk, path)
     }
 
-    pub fn lookup(&self, disk: &dyn Disk, path: &Path, relative: u32) -> io::Result<OffsetLookup> {
+    pub fn lookup(
+        &mut self,
+        disk: &dyn Disk,
+        path: &Path,
+        relative: u32,
+    ) -> io::Result<OffsetLookup> {
         let split = self
             .file
             .split(disk, path, |e| e.relative_offset <= relative)?;
@@ -133,7 +138,7 @@ impl OffsetIndex {
 
     /// The last entry whose position is at most `position`.
     pub fn at_or_before(
-        &self,
+        &mut self,
         disk: &dyn Disk,
         path: &Path,
         position: u32,
@@ -144,7 +149,7 @@ impl OffsetIndex {
 
     /// The first entry whose position is at least `position`.
     pub fn at_or_after(
-        &self,
+        &mut self,
         disk: &dyn Disk,
         path: &Path,
         position: u32,

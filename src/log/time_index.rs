@@ -118,7 +118,7 @@ impl TimeIndex {
 
     /// The last entry with a timestamp below `timestamp`: what is at or after it lies behind.
     pub fn before(
-        &self,
+        &mut self,
         disk: &dyn Disk,
         path: &Path,
         timestamp: i64,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::frame::{FrameError, FrameReader};
-use super::send::{send_all, send_bytes};
+use super::send::{send_all, send_one};
 use super::{Peer, Reply, Service};
 
 /// An idle connection gives its buffer back after this long.
@@ -200,7 +200,7 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
 async fn send(stream: &TcpStream, reply: Reply, stop: &CancellationToken) -> io::Result<()> {
     let sending = async {
         match reply {
-            Reply::One(bytes) => send_bytes(stream, bytes, false).await,
+            Reply::One(bytes) => send_one(stream, bytes).await,
             Reply::Many(chunks) => send_all(stream, chunks).await,
             Reply::Nothing | Reply::Close(_) => Ok(()),
         }

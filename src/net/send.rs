@@ -67,28 +67,75 @@ impl Chunk {
 
 /// How much of a file is handed to the kernel at once. The peer is woken by what stands before a range of this size
 /// and reads while the range is being sent: one call for a whole MiB, its head held back to fill a packet, has both
-/// sides wait for each other and costs a quarter more.
+/// sides wait for each other and costs a quarter more. Frames whose parts are all shorter fill their packets instead.
 const TURN: usize = 256 * 1024;
 
 /// Sends all chunks in order.
 pub async fn send_all(stream: &TcpStream, chunks: Vec<Chunk>) -> io::Result<()> {
-    let mut chunks = chunks.into_iter().peekable();
-    while let Some(chunk) = chunks.next() {
-        let more = chunks.peek().is_some_and(|next| next.len() < TURN);
+    let mut cork = Cork::new(
+        stream,
+        chunks.len() > 1 && chunks.iter().all(|c| c.len() < TURN),
+    );
+    for chunk in chunks {
         match chunk {
-            Chunk::Bytes(bytes) => send_bytes(stream, bytes, more).await?,
-            Chunk::File(range) => send_file(stream, range).await?,
+            Chunk::Bytes(bytes) => send_bytes(stream, bytes, &mut cork).await?,
+            Chunk::File(range) => send_file(stream, range, &mut cork).await?,
         }
     }
     Ok(())
 }
 
-/// `more`: another part of the same frame follows, so the kernel may wait to fill a packet.
-pub async fn send_bytes(stream: &TcpStream, mut bytes: Bytes, more: bool) -> io::Result<()> {
+/// Sends bytes that are a frame of their own.
+pub async fn send_one(stream: &TcpStream, bytes: Bytes) -> io::Result<()> {
+    send_bytes(stream, bytes, &mut Cork::new(stream, false)).await
+}
+
+/// While it is there the kernel fills its packets: the peer is not woken for each part of a short frame.
+struct Cork<'a> {
+    stream: &'a TcpStream,
+    is_in: bool,
+}
+
+impl<'a> Cork<'a> {
+    fn new(stream: &'a TcpStream, wanted: bool) -> Self {
+        let is_in = wanted && Self::set(stream, true);
+        Self { stream, is_in }
+    }
+
+    /// Waits for room in the socket. What it holds must go first: there may be too little of it for a packet.
+    async fn writable(&mut self) -> io::Result<()> {
+        self.take_out();
+        self.stream.writable().await
+    }
+
+    fn take_out(&mut self) {
+        if std::mem::take(&mut self.is_in) {
+            Self::set(self.stream, false);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn set(stream: &TcpStream, on: bool) -> bool {
+        rustix::net::sockopt::set_tcp_cork(stream, on).is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn set(_stream: &TcpStream, _on: bool) -> bool {
+        false
+    }
+}
+
+impl Drop for Cork<'_> {
+    fn drop(&mut self) {
+        self.take_out();
+    }
+}
+
+async fn send_bytes(stream: &TcpStream, mut bytes: Bytes, cork: &mut Cork<'_>) -> io::Result<()> {
     while bytes.has_remaining() {
-        match try_send(stream, &bytes, more) {
+        match try_send(stream, &bytes) {
             Ok(sent) => bytes.advance(sent),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => cork.writable().await?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
@@ -97,25 +144,20 @@ pub async fn send_bytes(stream: &TcpStream, mut bytes: Bytes, more: bool) -> io:
 }
 
 #[cfg(target_os = "linux")]
-fn try_send(stream: &TcpStream, bytes: &[u8], more: bool) -> io::Result<usize> {
-    use rustix::net::SendFlags;
-    let flags = if more {
-        SendFlags::NOSIGNAL | SendFlags::MORE
-    } else {
-        SendFlags::NOSIGNAL
-    };
+fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::{SendFlags, send};
     stream.try_io(Interest::WRITABLE, || {
-        Ok(rustix::net::send(stream, bytes, flags)?)
+        Ok(send(stream, bytes, SendFlags::NOSIGNAL)?)
     })
 }
 
 #[cfg(not(target_os = "linux"))]
-fn try_send(stream: &TcpStream, bytes: &[u8], _more: bool) -> io::Result<usize> {
+fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     stream.try_write(bytes)
 }
 
 #[cfg(target_os = "linux")]
-async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
+async fn send_file(stream: &TcpStream, range: FileRange, cork: &mut Cork<'_>) -> io::Result<()> {
     if !in_page_cache(&range) {
         let read = read_ahead(range.clone()).await;
         read.map_err(|e| range.report(e))?;
@@ -135,7 +177,7 @@ async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
         match sent {
             Ok(0) => return Err(cut_short()),
             Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => cork.writable().await?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(range.report(e)),
         }
@@ -182,7 +224,7 @@ async fn read_ahead(range: FileRange) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
+async fn send_file(stream: &TcpStream, range: FileRange, cork: &mut Cork<'_>) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
     let mut done = 0;
     while done < range.len {
@@ -191,7 +233,7 @@ async fn send_file(stream: &TcpStream, range: FileRange) -> io::Result<()> {
         let read = move || file.read_exact_at(&mut buffer, position).map(|()| buffer);
         let buffer = tokio::task::spawn_blocking(read).await??;
         done += buffer.len();
-        send_bytes(stream, buffer.into(), done < range.len).await?;
+        send_bytes(stream, buffer.into(), cork).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ const HEADER_BLOCK_BYTES: usize = 4096;
 impl Segment {
     /// Where the batch with `offset` starts, or the first one after it; `None` past the end.
     pub fn locate(&self, place: &Place, offset: i64) -> Result<Option<Located>, ReadError> {
-        let state = self.loaded(place)?;
+        let mut state = self.loaded(place)?;
         if offset >= state.next_offset {
             return Ok(None);
         }
@@ -125,7 +125,7 @@ impl Segment {
 
     /// A known start of a batch at or before `position`, as near as memory or the index tell.
     pub fn boundary_before(&self, place: &Place, position: u32) -> Result<u32, ReadError> {
-        let state = self.loaded(place)?;
+        let mut state = self.loaded(place)?;
         if state
             .recent
             .front()
@@ -146,7 +146,7 @@ impl Segment {
 
     /// An offset that is not below any of the batches before `position`; `None`: the segment's end.
     pub fn offset_bound(&self, place: &Place, position: u32) -> Result<Option<i64>, ReadError> {
-        let state = self.loaded(place)?;
+        let mut state = self.loaded(place)?;
         if state
             .recent
             .front()
@@ -174,7 +174,7 @@ impl Segment {
         place: &Place,
         timestamp: i64,
     ) -> Result<u32, ReadError> {
-        let state = self.loaded(place)?;
+        let mut state = self.loaded(place)?;
         let path = place.file(self.base_offset, TIME_INDEX_SUFFIX);
         let disk = place.disk.as_ref();
         let Some(entry) = state.time_index.before(disk, &path, timestamp).at(&path)? else {
