@@ -99,7 +99,6 @@ impl Producer {
             transaction_timeout_ms: 900_000,
             producer_id: -1,
             producer_epoch: -1,
-            ..Default::default()
         };
         let got = settled(c, transactional_id, request, |r| r.error_code, |_| true);
         Producer {
@@ -164,7 +163,6 @@ impl Producer {
                     committed_offset: offset,
                     ..Default::default()
                 }],
-                ..Default::default()
             }],
             ..Default::default()
         };
