@@ -15,6 +15,7 @@
 //! May use everything below it: coordinator, controller, raft, metadata, net, log, record and the bottom rooms.
 
 mod api;
+mod aside;
 mod auto_create;
 mod cleaner;
 mod context;
@@ -25,6 +26,7 @@ mod dispatch;
 mod errors;
 mod fetch_session;
 mod full_disk;
+mod group_commit;
 mod maintenance;
 mod node;
 mod offsets_log;

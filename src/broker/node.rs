@@ -12,6 +12,7 @@ use super::auto_create::OFFSETS_TOPIC;
 use super::controller_driver::ControllerHandle;
 use super::directories::Directories;
 use super::fetch_session::FetchSessions;
+use super::group_commit::GroupCommit;
 use super::offsets_log::OffsetsLog;
 use super::partition::{Leadership, Topics};
 use super::producer_ids::ProducerIds;
@@ -49,6 +50,8 @@ pub struct Broker {
     pub producer_ids: ProducerIds,
     pub controller: ControllerHandle,
     pub groups: Arc<GroupCoordinator<OffsetsLog>>,
+    /// With `kafkars.group.commit`.
+    pub group_commit: Option<Arc<GroupCommit>>,
     /// Long polls end early once this is cancelled.
     pub stopping: CancellationToken,
     /// The controller's thread ends once this is cancelled.

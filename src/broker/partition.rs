@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::time::{Instant, timeout_at};
+
 use parking_lot::RwLock;
 
-use super::delayed::Waiters;
+use super::delayed::{Waiter, Waiters};
+use super::group_commit::{GroupCommit, Progress};
 use crate::log::{Log, LogError};
 use crate::protocol::{ErrorCode, Uuid};
 
@@ -28,6 +31,8 @@ pub struct Partition {
     pub waiters: Waiters,
     min_insync_replicas: AtomicUsize,
     leadership: RwLock<Leadership>,
+    /// With `kafkars.group.commit`.
+    group_commit: Option<(Arc<GroupCommit>, Progress)>,
 }
 
 impl Partition {
@@ -37,6 +42,7 @@ impl Partition {
         index: i32,
         log: Arc<Log>,
         leadership: Leadership,
+        group_commit: Option<Arc<GroupCommit>>,
     ) -> Partition {
         Partition {
             topic,
@@ -46,6 +52,7 @@ impl Partition {
             waiters: Waiters::default(),
             min_insync_replicas: AtomicUsize::new(1),
             leadership: RwLock::new(leadership),
+            group_commit: group_commit.map(|commit| (commit, Progress::default())),
         }
     }
 
@@ -100,11 +107,53 @@ impl Partition {
         })
     }
 
-    /// After an append: the high watermark is the smallest log end of the ISR, which is this replica alone.
-    pub fn advance_high_watermark(&self) -> Result<(), LogError> {
+    /// After an append: the high watermark is the smallest log end of the ISR, which is this replica alone. With group
+    /// commit it moves later, when the log has been forced to the device.
+    pub fn advance_high_watermark(self: &Arc<Self>) -> Result<(), LogError> {
+        if let Some((commit, progress)) = &self.group_commit
+            && self.log.recovery_point() < self.log.log_end_offset()
+        {
+            commit.commit(self, progress);
+            return Ok(());
+        }
         self.log.commit_all()?;
         self.waiters.wake();
         Ok(())
+    }
+
+    /// What a new leader has is committed. Blocks on the disk if there is group commit and what it has may not be on the
+    /// device, as after a crash: who loads from the log must find all of it.
+    pub fn commit_as_new_leader(self: &Arc<Self>, now_ms: i64) -> Result<(), LogError> {
+        if self.group_commit.is_some() && self.log.recovery_point() < self.log.log_end_offset() {
+            self.log.flush(now_ms)?;
+        }
+        self.advance_high_watermark()
+    }
+
+    pub(super) fn progress(&self) -> Option<&Progress> {
+        self.group_commit.as_ref().map(|(_, progress)| progress)
+    }
+
+    /// Waits until what is before `end` is committed.
+    pub async fn until_committed(&self, end: i64, deadline: Instant) -> Result<(), ErrorCode> {
+        let waiter = Arc::new(Waiter::default());
+        loop {
+            self.waiters.register(&waiter);
+            let outcome = if self.log.high_watermark() >= end {
+                Some(Ok(()))
+            } else if self.log.is_offline() {
+                Some(Err(ErrorCode::KafkaStorageError))
+            } else {
+                match timeout_at(deadline, waiter.woken()).await {
+                    Ok(()) => None,
+                    Err(_) => Some(Err(ErrorCode::RequestTimedOut)),
+                }
+            };
+            self.waiters.deregister(&waiter);
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub fn host(
         let takes_over = leadership.is_leader && !hosted.leadership().is_leader;
         hosted.set_leadership(leadership);
         if takes_over {
-            lead(broker, &hosted, topic, index);
+            lead(broker, &hosted, topic, index, now_ms);
         }
         return;
     }
@@ -86,12 +86,14 @@ pub fn host(
     match opened {
         Ok(log) => {
             note_directory(broker, partition, topic.id, index, &tp);
-            let hosted = Partition::new(topic.name.clone(), topic.id, index, log, leadership);
+            let commit = broker.group_commit.clone();
+            let hosted =
+                Partition::new(topic.name.clone(), topic.id, index, log, leadership, commit);
             hosted.set_min_insync_replicas(config.min_insync_replicas);
             let hosted = Arc::new(hosted);
             broker.topics.insert(hosted.clone());
             if leadership.is_leader {
-                lead(broker, &hosted, topic, index);
+                lead(broker, &hosted, topic, index, now_ms);
             }
         }
         // Said once, and tried again by [`host_missing`].
@@ -173,8 +175,14 @@ pub fn host_missing(broker: &Arc<Broker>, image: &MetadataImage, now_ms: i64) {
 
 /// What a partition needs of its new leader: at once when it is opened as one, or when it is elected
 /// later, as every partition is at the start after a clean stop.
-fn lead(broker: &Arc<Broker>, hosted: &Partition, topic: &TopicImage, index: i32) {
-    if let Err(e) = hosted.advance_high_watermark() {
+fn lead(
+    broker: &Arc<Broker>,
+    hosted: &Arc<Partition>,
+    topic: &TopicImage,
+    index: i32,
+    now_ms: i64,
+) {
+    if let Err(e) = hosted.commit_as_new_leader(now_ms) {
         error!("cannot lead {}-{index}: {e}", topic.name);
     }
     if *topic.name == *OFFSETS_TOPIC {

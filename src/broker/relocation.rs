@@ -167,9 +167,13 @@ pub fn take_over(broker: &Broker, tp: &TopicPartition) -> Result<(), MoveError> 
         before.index,
         log.clone(),
         before.leadership(),
+        broker.group_commit.clone(),
     );
     after.set_min_insync_replicas(before.min_insync_replicas());
-    broker.topics.insert(Arc::new(after));
+    let after = Arc::new(after);
+    broker.topics.insert(after.clone());
+    // It was forced to the device when it took over.
+    after.advance_high_watermark()?;
     before.waiters.wake();
     info!("{tp} is in {} now", log.dir().display());
     Ok(())

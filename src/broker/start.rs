@@ -21,6 +21,7 @@ use super::controller_driver::{ControllerDriver, ControllerHandle, ControllerQue
 use super::directories::Directories;
 use super::dispatch::{Door, now_ms};
 use super::fetch_session::FetchSessions;
+use super::group_commit::GroupCommit;
 use super::node::Broker;
 use super::offsets_log::OffsetsLog;
 use super::storage::{self, Storage};
@@ -397,6 +398,7 @@ fn broker(
         producer_ids: Default::default(),
         controller,
         groups: Arc::new(groups),
+        group_commit: (config.group_commit).then(|| Arc::new(GroupCommit::new(runtime.clone()))),
         stopping: CancellationToken::new(),
         retired: CancellationToken::new(),
         image: ArcSwap::from_pointee(image),
@@ -405,6 +407,9 @@ fn broker(
         settings: config,
     });
     offsets.attach(&broker);
+    if let Some(commit) = &broker.group_commit {
+        commit.attach(&broker);
+    }
     broker
 }
 

@@ -1,5 +1,6 @@
 //! The settings of a node, typed, as the broker, the log store and the controller need them.
 use super::Properties;
+use super::broker::GROUP_COMMIT;
 use super::definition::{ConfigError, Values};
 use super::key_checks::{Voter, parse_voter};
 use super::listeners::Listeners;
@@ -22,6 +23,8 @@ pub struct BrokerConfig {
     pub groups: GroupConfig,
     pub logs: LogManagerSettings,
     pub metadata_log: MetadataLogConfig,
+    /// Records count as committed once they are on the device.
+    pub group_commit: bool,
     /// What the file says, with overrides and the names of old files translated.
     pub file: Properties,
     /// Every key; what is dynamic is laid over it by [`super::layers::BrokerLayers`].
@@ -102,7 +105,11 @@ pub struct MetadataLogConfig {
 
 impl BrokerConfig {
     /// Of values that passed the checks of their keys; what concerns several keys is checked here.
-    pub(super) fn resolve(file: Properties, values: Values) -> Result<Self, ConfigError> {
+    pub(super) fn resolve(
+        file: Properties,
+        values: Values,
+        own: &Values,
+    ) -> Result<Self, ConfigError> {
         let node_id = values.int("node.id");
         if values.is_set("broker.id") && values.int("broker.id") != node_id {
             return problem("You must set `node.id` to the same value as `broker.id`.");
@@ -144,6 +151,7 @@ impl BrokerConfig {
             groups: groups(&values),
             logs: logs(&values),
             metadata_log: metadata_log(&values),
+            group_commit: own.bool(GROUP_COMMIT),
             file,
             values,
         })

@@ -45,16 +45,23 @@ pub fn check(file: &Properties) -> Report {
     }
     equate_node_and_broker_id(&mut file);
     let (values, errors) = broker::table().parse_all(&file);
-    let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let (own, own_errors) = broker::own().parse_all(&file);
+    let mut errors: Vec<String> = errors
+        .iter()
+        .chain(&own_errors)
+        .map(ToString::to_string)
+        .collect();
     errors.extend(refused(changed(&file, &values), &file));
     let names = file.iter().map(|(name, _)| name);
     warnings.extend(unknown(
-        names.filter(|name| broker_key(name).is_none()).collect(),
+        names
+            .filter(|name| broker_key(name).is_none() && broker::own().key(name).is_none())
+            .collect(),
     ));
     warnings.extend(without_effect(changed(&file, &values), &file));
     let mut config = None;
     if errors.is_empty() {
-        match BrokerConfig::resolve(file, values) {
+        match BrokerConfig::resolve(file, values, &own) {
             Ok(resolved) => config = Some(resolved),
             Err(error) => errors.push(error.to_string()),
         }

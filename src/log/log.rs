@@ -249,15 +249,24 @@ impl Log {
     /// Moves the high watermark to the end of the log: every replica of the ISR, which is this one, has it all.
     /// Of two appenders the slower one does not take it back.
     pub fn commit_all(&self) -> Result<(), LogError> {
+        self.commit_until(|| self.log_end_offset())
+    }
+
+    /// Moves the high watermark to what is on the device.
+    pub fn commit_flushed(&self) -> Result<(), LogError> {
+        self.commit_until(|| self.recovery_point())
+    }
+
+    fn commit_until(&self, end: impl Fn() -> i64) -> Result<(), LogError> {
         if !self.activated.load(Acquire) {
             // Nothing to activate the log for; whoever does that is kept out meanwhile.
             let _writer = self.writer.lock();
             if !self.activated.load(Acquire) {
-                self.high_watermark.fetch_max(self.log_end_offset(), AcqRel);
+                self.high_watermark.fetch_max(end(), AcqRel);
                 return Ok(());
             }
         }
-        self.high_watermark.fetch_max(self.log_end_offset(), AcqRel);
+        self.high_watermark.fetch_max(end(), AcqRel);
         if self.first_unstable_offset.load(Acquire) != i64::MAX {
             self.update_first_unstable(&mut self.writer.lock());
         }
@@ -554,7 +563,8 @@ impl Log {
         }
     }
 
-    fn is_offline(&self) -> bool {
+    /// Whether it serves no longer, for its device has failed.
+    pub fn is_offline(&self) -> bool {
         self.offline.load(Acquire) || self.place.disk.state() == Condition::Offline
     }
 

@@ -34,6 +34,7 @@ mod load;
 )]
 mod log;
 pub mod log_dirs;
+mod long_appends;
 pub mod manager;
 pub mod names;
 pub mod offset_index;

@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::skip;
 
-/// Makes system calls of a running process fail, until dropped.
+/// Makes system calls of a running process fail or take long, until dropped.
 pub struct Injection {
     strace: Child,
 }
@@ -22,11 +23,27 @@ impl Injection {
         error: &str,
         paths: &[&Path],
     ) -> Option<Injection> {
+        Injection::of(test, pid, calls, &format!("error={error}"), paths)
+    }
+
+    /// Every such call takes `delay` longer.
+    pub fn slow(
+        test: &str,
+        pid: u32,
+        calls: &str,
+        delay: Duration,
+        paths: &[&Path],
+    ) -> Option<Injection> {
+        let what = format!("delay_enter={}", delay.as_micros());
+        Injection::of(test, pid, calls, &what, paths)
+    }
+
+    fn of(test: &str, pid: u32, calls: &str, what: &str, paths: &[&Path]) -> Option<Injection> {
         let mut command = Command::new("strace");
         command
             .args(["-f", "-o", "/dev/null", "-p", &pid.to_string()])
             .args(["-e", &format!("trace={calls}")])
-            .args(["-e", &format!("inject={calls}:error={error}")]);
+            .args(["-e", &format!("inject={calls}:{what}")]);
         for path in paths {
             command.arg("-P").arg(path);
         }

@@ -134,7 +134,7 @@ pub(super) async fn answer(
     match key {
         ApiKey::Produce => {
             let request = ProduceRequest::decode(&mut body, cx.api_version)?;
-            Ok(match produce::handle(cx, request) {
+            Ok(match produce::handle(cx, request).await {
                 produce::Outcome::Response(response) => encode(cx, correlation_id, &response),
                 produce::Outcome::Silent => Reply::Nothing,
                 produce::Outcome::Close(why) => Reply::Close(why),

@@ -1,7 +1,8 @@
 //! Produce (key 0), versions 3–13.
 //!
 //! Batches are validated and appended inline: one positioned write per partition, straight from the request's frame.
-//! With acks=0 there is no response, and an error closes the connection so that the client notices.
+//! With acks=0 there is no response, and an error closes the connection so that the client notices. With acks=all the
+//! response leaves once the high watermark covers what was appended: at once, unless there is group commit.
 //!
 //! - 3: transactional id; record format v2 only. 5: log start offset. 7: zstd. 8: record errors (KIP-467).
 //! - 9: flexible. 10: leader hints (KIP-951). 11, 12: transactions (KIP-890). 13: topic ids (KIP-516).
@@ -12,6 +13,9 @@
 use bytes::Bytes;
 use tracing::warn;
 
+mod committed;
+
+use crate::broker::aside::aside;
 use crate::broker::context::RequestContext;
 use crate::broker::errors::append_error;
 use crate::broker::partition::Partition;
@@ -25,8 +29,11 @@ use crate::protocol::messages::{ProduceRequest, ProduceResponse};
 use crate::protocol::{ErrorCode, Records, Str};
 use crate::record::{self, BatchError};
 
+use committed::Uncommitted;
 use std::sync::Arc;
 
+/// `acks` of a producer that waits for the whole ISR.
+const ALL: i16 = -1;
 const FIRST_BY_ID: i16 = 13;
 const FIRST_WITH_LEADER_HINTS: i16 = 10;
 const FIRST_WITH_ZSTD: i16 = 7;
@@ -39,11 +46,15 @@ pub enum Outcome {
     Close(String),
 }
 
-pub fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> Outcome {
-    let acks = request.acks;
-    let mut response = ProduceResponse::default();
-    for topic in request.topic_data {
-        response.responses.push(produce_topic(cx, acks, topic));
+pub async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> Outcome {
+    let (acks, timeout_ms) = (request.acks, request.timeout_ms);
+    let Appended {
+        mut response,
+        uncommitted,
+    } = append_all(cx, request);
+    if !uncommitted.is_empty() {
+        // Rare, and not to weigh on every connection.
+        Box::pin(committed::wait(&mut response, uncommitted, timeout_ms)).await;
     }
     if acks == 0 {
         let errors = response
@@ -64,10 +75,27 @@ pub fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> Outcome {
     Outcome::Response(response)
 }
 
+/// What the logs have taken, and what of it the client has to wait for.
+#[derive(Default)]
+struct Appended {
+    response: ProduceResponse,
+    uncommitted: Vec<Uncommitted>,
+}
+
+fn append_all(cx: &RequestContext<'_>, request: ProduceRequest) -> Appended {
+    let mut all = Appended::default();
+    for topic in request.topic_data {
+        let produced = produce_topic(cx, request.acks, topic, &mut all);
+        all.response.responses.push(produced);
+    }
+    all
+}
+
 fn produce_topic(
     cx: &RequestContext<'_>,
     acks: i16,
     topic: TopicProduceData,
+    all: &mut Appended,
 ) -> TopicProduceResponse {
     let by_id = cx.api_version >= FIRST_BY_ID;
     let hosted = if by_id {
@@ -80,7 +108,8 @@ fn produce_topic(
         Some(known) if by_id => cx.broker.absent_partition(&known.name, index),
         _ => cx.broker.absent_partition(&topic.name, index),
     };
-    let produce = |data: PartitionProduceData| {
+    let topic_at = all.response.responses.len();
+    let produce = |(at, data): (usize, PartitionProduceData)| {
         let index = data.index;
         if !(-1..=1).contains(&acks) {
             return Failure::from(ErrorCode::InvalidRequiredAcks).response(index);
@@ -88,10 +117,19 @@ fn produce_topic(
         let partition = hosted.as_ref().and_then(|topic| topic.partition(index));
         partition
             .ok_or_else(|| missing(index).into())
-            .and_then(|partition| produce_partition(cx, acks, &partition, data))
-            .unwrap_or_else(|failure| failure.response(index))
+            .and_then(|partition| {
+                let (response, end) = produce_partition(cx, acks, &partition, data)?;
+                if acks == ALL && partition.log.high_watermark() < end {
+                    let place = (topic_at, at);
+                    all.uncommitted
+                        .push(Uncommitted::new(place, partition, end));
+                }
+                Ok(response)
+            })
+            .unwrap_or_else(|failure: Failure| failure.response(index))
     };
-    let partition_responses = topic.partition_data.into_iter().map(produce).collect();
+    let partitions = topic.partition_data.into_iter().enumerate();
+    let partition_responses = partitions.map(produce).collect();
     TopicProduceResponse {
         name: topic.name,
         topic_id: topic.topic_id,
@@ -148,50 +186,51 @@ impl Failure {
     }
 }
 
+/// Appends to a partition; the answer, and the offset up to which the log must be committed for it.
 fn produce_partition(
     cx: &RequestContext<'_>,
     acks: i16,
     partition: &Arc<Partition>,
     data: PartitionProduceData,
-) -> Result<PartitionProduceResponse, Failure> {
+) -> Result<(PartitionProduceResponse, i64), Failure> {
     let records = match data.records {
         Some(Records::Bytes(records)) => records,
         _ => Bytes::new(),
     };
-    check_batch(cx, partition, &records)?;
+    let takes_long = check_batch(cx, partition, &records)?;
     let leadership = partition
         .lead(-1)
         .map_err(|error| not_leader(cx, partition, error))?;
-    if acks == -1 && leadership.isr_len < partition.min_insync_replicas() {
+    if acks == ALL && leadership.isr_len < partition.min_insync_replicas() {
         return Err(ErrorCode::NotEnoughReplicas.into());
     }
-    let appended = partition
-        .log
-        .append_as_leader(
-            records,
-            AppendOrigin::Client,
-            leadership.leader_epoch,
-            cx.now_ms,
-        )
-        .map_err(|e| append_error(partition, e))?;
+    let (origin, epoch) = (AppendOrigin::Client, leadership.leader_epoch);
+    let append = || {
+        let log = &partition.log;
+        log.append_as_leader(records, origin, epoch, cx.now_ms)
+    };
+    let appended = if takes_long { aside(append) } else { append() };
+    let appended = appended.map_err(|e| append_error(partition, e))?;
     partition
         .advance_high_watermark()
         .map_err(|e| append_error(partition, e.into()))?;
-    Ok(PartitionProduceResponse {
+    let response = PartitionProduceResponse {
         index: data.index,
         base_offset: appended.first_offset,
         log_append_time_ms: appended.log_append_time_ms,
         log_start_offset: appended.log_start_offset,
         ..Default::default()
-    })
+    };
+    Ok((response, appended.last_offset + 1))
 }
 
 /// What is the request's own affair, beyond what the log checks: one batch per partition, codecs of the version.
+/// Whether appending it takes long.
 fn check_batch(
     cx: &RequestContext<'_>,
     partition: &Arc<Partition>,
     records: &Bytes,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let batch = match record::BatchView::first(records) {
         Ok(Some(batch)) => batch,
         Ok(None) | Err(BatchError::OldMagic(_)) => return Err(ErrorCode::InvalidRecord.into()),
@@ -225,7 +264,7 @@ fn check_batch(
         failure.message = Some(TRANSACTIONS_MISSING.into());
         return Err(failure);
     }
-    Ok(())
+    Ok(partition.log.append_takes_long(&batch))
 }
 
 fn not_leader(cx: &RequestContext<'_>, partition: &Partition, error: ErrorCode) -> Failure {

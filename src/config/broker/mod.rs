@@ -2,6 +2,7 @@
 mod group;
 mod log;
 mod network;
+mod own;
 mod quorum;
 mod remote;
 mod replication;
@@ -10,6 +11,8 @@ mod server;
 mod share;
 mod streams;
 mod transaction;
+
+pub use own::GROUP_COMMIT;
 
 use super::definition::ConfigDef;
 use std::sync::LazyLock;
@@ -30,12 +33,19 @@ static TABLE: LazyLock<ConfigDef> = LazyLock::new(|| {
     ])
 });
 
+static OWN: LazyLock<ConfigDef> = LazyLock::new(|| ConfigDef::new(&[own::KEYS]));
+
 static DYNAMIC_ONLY: LazyLock<ConfigDef> =
     LazyLock::new(|| ConfigDef::new(&[super::resource_keys::DYNAMIC_ONLY_KEYS]));
 
 /// Keys that may stand in `server.properties`.
 pub fn table() -> &'static ConfigDef {
     &TABLE
+}
+
+/// Keys in it that Kafka does not have.
+pub fn own() -> &'static ConfigDef {
+    &OWN
 }
 
 /// Keys that can only be set while the broker runs (replication throttles).
