@@ -7,6 +7,7 @@ use super::health::DirHealth;
 use super::log::Log;
 use super::names::{LOG_SUFFIX, TXN_INDEX_SUFFIX};
 use super::segment::Segment;
+use super::storage::at_once;
 use super::txn_index::{self, AbortedTransaction};
 
 /// Damaged places of a segment that one read looks into.
@@ -147,6 +148,28 @@ impl Log {
             log_end_offset,
             aborted,
         })
+    }
+
+    /// As [`Self::read`]; `None` if that would have to wait for the device.
+    pub fn read_at_once(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        limit: ReadLimit,
+        min_one: bool,
+    ) -> Option<Result<LogRead, ReadError>> {
+        if self.is_asleep() {
+            return None;
+        }
+        let read = at_once(|| self.read(offset, max_bytes, limit, min_one));
+        match &read {
+            Err(ReadError::Storage(LogError::Io { source, .. }))
+                if source.kind() == std::io::ErrorKind::WouldBlock =>
+            {
+                None
+            }
+            _ => Some(read),
+        }
     }
 
     /// The aborted transactions with offsets in `from..to`.

@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
+
+pub use at_once::at_once;
 
 use super::health::{Condition, DirHealth};
 
@@ -102,7 +103,7 @@ impl Disk for RealDisk {
     fn read_at(&self, file: &File, buf: &mut [u8], position: u64) -> io::Result<usize> {
         let mut done = 0;
         while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, position + done as u64) {
+            match at_once::read(file, rest, position + done as u64) {
                 Ok(0) => break,
                 Ok(read) => done += read,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -263,3 +264,5 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 pub mod faulty;
+
+mod at_once;

@@ -7,6 +7,8 @@
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -69,6 +71,10 @@ impl Chunk {
 /// and reads while the range is being sent: one call for a whole MiB, its head held back to fill a packet, has both
 /// sides wait for each other and costs a quarter more. Frames whose parts are all shorter fill their packets instead.
 const TURN: usize = 256 * 1024;
+
+/// How much of a range is looked for in the page cache, and read from the disk if it is not there, before it is sent.
+#[cfg(target_os = "linux")]
+const AHEAD: usize = 4 * TURN;
 
 /// Sends all chunks in order.
 pub async fn send_all(stream: &TcpStream, chunks: Vec<Chunk>) -> io::Result<()> {
@@ -158,14 +164,20 @@ fn try_send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 
 #[cfg(target_os = "linux")]
 async fn send_file(stream: &TcpStream, range: FileRange, cork: &mut Cork<'_>) -> io::Result<()> {
-    if !in_page_cache(&range) {
-        let read = read_ahead(range.clone()).await;
-        read.map_err(|e| range.report(e))?;
-    }
     let mut position = range.position;
     let end = position + range.len as u64;
+    // What comes before is in the page cache, as far as a look at its end can tell.
+    let mut cached = position;
     while position < end {
-        let left = ((end - position) as usize).min(TURN);
+        if position >= cached {
+            cached = end.min(position + AHEAD as u64);
+            if !in_page_cache(&range.file, cached - 1) {
+                cork.take_out();
+                let read = read_ahead(range.file.clone(), position..cached).await;
+                read.map_err(|e| range.report(e))?;
+            }
+        }
+        let left = ((cached - position) as usize).min(TURN);
         let sent = stream.try_io(Interest::WRITABLE, || {
             Ok(rustix::fs::sendfile(
                 stream,
@@ -185,17 +197,13 @@ async fn send_file(stream: &TcpStream, range: FileRange, cork: &mut Cork<'_>) ->
     Ok(())
 }
 
-/// Whether the last byte of the range can be read without waiting for a disk.
+/// Whether a byte can be read without waiting for a disk.
 #[cfg(target_os = "linux")]
-fn in_page_cache(range: &FileRange) -> bool {
+fn in_page_cache(file: &File, position: u64) -> bool {
     use rustix::io::{ReadWriteFlags, preadv2};
-    let Some(last) = range.len.checked_sub(1) else {
-        return true;
-    };
     let mut byte = [0u8];
     let buffers = &mut [io::IoSliceMut::new(&mut byte)];
-    let offset = range.position + last as u64;
-    match preadv2(&range.file, buffers, offset, ReadWriteFlags::NOWAIT) {
+    match preadv2(file, buffers, position, ReadWriteFlags::NOWAIT) {
         Ok(_) => true,
         // Not every file system knows NOWAIT: sendfile may then wait, which is still right.
         Err(e) => e != rustix::io::Errno::AGAIN,
@@ -203,19 +211,19 @@ fn in_page_cache(range: &FileRange) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-async fn read_ahead(range: FileRange) -> io::Result<()> {
+async fn read_ahead(file: Arc<File>, range: Range<u64>) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
     let read = move || {
-        let mut buffer = vec![0; range.len.min(256 * 1024)];
-        let mut done = 0;
-        while done < range.len {
-            let want = buffer.len().min(range.len - done);
-            match range
-                .file
-                .read_at(&mut buffer[..want], range.position + done as u64)?
-            {
-                0 => return Err(cut_short()),
-                n => done += n,
+        let mut buffer = vec![0; TURN];
+        let mut position = range.start;
+        while position < range.end {
+            let want = (range.end - position).min(TURN as u64) as usize;
+            let into = buffer.get_mut(..want).unwrap_or_default();
+            match file.read_at(into, position) {
+                Ok(0) => return Err(cut_short()),
+                Ok(read) => position += read as u64,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
             }
         }
         Ok(())

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::missing;
+use crate::broker::aside::aside;
 use crate::broker::context::RequestContext;
 use crate::broker::errors::read_error;
 use crate::broker::fetch_session::{FetchPlan, PartitionKey, TopicKey, Wanted};
 use crate::broker::partition::{Partition, Topic};
-use crate::log::{LogRead, ReadLimit};
+use crate::log::{LogRead, ReadError, ReadLimit};
 use crate::protocol::ErrorCode;
 
 /// The limits that hold for a whole request.
@@ -48,7 +49,7 @@ pub(super) enum Found {
 }
 
 /// One pass over all partitions of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Round {
     pub partitions: Vec<PartitionRead>,
     bytes: usize,
@@ -81,7 +82,36 @@ impl Round {
     }
 }
 
+/// One pass over all partitions. It does not keep other connections waiting while it waits for a disk.
 pub(super) fn read_all(cx: &RequestContext<'_>, plan: &FetchPlan, limits: &Limits) -> Round {
+    let at_once = |partition: &Partition, a: &Asked| {
+        let log = &partition.log;
+        log.read_at_once(a.offset, a.max_bytes, a.limit, a.min_one)
+    };
+    let waiting = |partition: &Partition, a: &Asked| {
+        let log = &partition.log;
+        Some(log.read(a.offset, a.max_bytes, a.limit, a.min_one))
+    };
+    read_with(cx, plan, limits, at_once)
+        .or_else(|| aside(|| read_with(cx, plan, limits, waiting)))
+        .unwrap_or_default()
+}
+
+/// What a log is asked for.
+struct Asked {
+    offset: i64,
+    max_bytes: usize,
+    limit: ReadLimit,
+    min_one: bool,
+}
+
+/// `None` as soon as `read` has none.
+fn read_with(
+    cx: &RequestContext<'_>,
+    plan: &FetchPlan,
+    limits: &Limits,
+    read: impl Fn(&Partition, &Asked) -> Option<Result<LogRead, ReadError>>,
+) -> Option<Round> {
     let mut round = Round {
         partitions: Vec::with_capacity(plan.partitions.len()),
         bytes: 0,
@@ -101,7 +131,20 @@ pub(super) fn read_all(cx: &RequestContext<'_>, plan: &FetchPlan, limits: &Limit
         let left = limits.max_bytes.saturating_sub(round.bytes);
         let result = match &partition {
             None => Err(missing(cx, &key.0, key.1)),
-            Some(partition) => read_one(partition, wanted, limits, left, round.bytes == 0),
+            Some(partition) => {
+                let asked = Asked {
+                    offset: wanted.fetch_offset,
+                    max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+                    limit: limits.upper_bound(),
+                    min_one: round.bytes == 0,
+                };
+                match check(partition, wanted, limits) {
+                    Ok(()) => read(partition, &asked)?
+                        .map(Found::Records)
+                        .map_err(|e| read_error(partition, e)),
+                    Err(outcome) => outcome,
+                }
+            }
         };
         match &result {
             Ok(Found::Records(read)) => round.bytes += read.len(),
@@ -113,39 +156,28 @@ pub(super) fn read_all(cx: &RequestContext<'_>, plan: &FetchPlan, limits: &Limit
             result,
         });
     }
-    round
+    Some(round)
 }
 
-fn read_one(
+/// Whether there is anything to read for this fetcher; if not, what it is told.
+fn check(
     partition: &Partition,
     wanted: &Wanted,
     limits: &Limits,
-    left: usize,
-    min_one: bool,
-) -> Result<Found, ErrorCode> {
-    partition.lead(wanted.current_leader_epoch)?;
+) -> Result<(), Result<Found, ErrorCode>> {
+    partition.lead(wanted.current_leader_epoch).map_err(Err)?;
     if limits.replica_id >= 0 {
         // A follower that the metadata does not name has no business here.
-        return Err(ErrorCode::NotLeaderOrFollower);
+        return Err(Err(ErrorCode::NotLeaderOrFollower));
     }
     if wanted.last_fetched_epoch >= 0 {
         let (epoch, end_offset) = partition
             .end_offset_for_epoch(wanted.last_fetched_epoch)
-            .map_err(|e| read_error(partition, e.into()))?
-            .ok_or(ErrorCode::OffsetOutOfRange)?;
+            .map_err(|e| Err(read_error(partition, e.into())))?
+            .ok_or(Err(ErrorCode::OffsetOutOfRange))?;
         if epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset {
-            return Ok(Found::Diverges { epoch, end_offset });
+            return Err(Ok(Found::Diverges { epoch, end_offset }));
         }
     }
-    let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
-    partition
-        .log
-        .read(
-            wanted.fetch_offset,
-            max_bytes,
-            limits.upper_bound(),
-            min_one,
-        )
-        .map(Found::Records)
-        .map_err(|e| read_error(partition, e))
+    Ok(())
 }
