@@ -1,5 +1,6 @@
 //! kill -9 under load, again and again, at times while it still starts: every acknowledged record is there once and in
-//! order, and so are committed offsets; topics that were created are there, and deleted ones are not.
+//! order, and so are committed offsets and the newest of each key of a compacted topic; topics that were created are
+//! there, and deleted ones are not.
 //!
 //! `KAFKARS_KILL_ROUNDS` sets how often; without it 20 times, fewer where the machine is slow.
 
@@ -16,16 +17,22 @@ use std::time::{Duration, Instant};
 use kafkars::client::producer::{BatchOutcome, Producer, ProducerConfig, Record};
 use kafkars::config::Properties;
 use kafkars::protocol::messages::DeleteTopicsRequest;
+use kafkars::record::{BatchBuilder, BatchMeta};
 use parking_lot::Mutex;
-use support::wire::Connection;
+use support::wire::{Connection, now_ms};
 use support::{Broker, Setup, free_port, kafkars};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 const TOPIC: &str = "under-load";
+const COMPACTED: &str = "compacted";
 const GROUP: &str = "committers";
 const PARTITIONS: i32 = 3;
 const PRODUCERS: u64 = 2;
+/// Of the compacted topic.
+const KEYS: i64 = 8;
+/// With this many kills a directory has seen enough, and another is begun: all it holds is read in the end.
+const ROUNDS_OF_A_DIRECTORY: usize = 50;
 /// Without a number of rounds asked for, no more are begun after this long.
 const ENOUGH: Duration = Duration::from_secs(60);
 
@@ -56,9 +63,13 @@ impl Told {
     }
 }
 
-fn start(dir: &Path, ports: (u16, u16)) -> Broker {
+/// In some rounds with group commit.
+fn start(dir: &Path, ports: (u16, u16), round: usize) -> Broker {
     Setup::at(dir)
         .on(ports)
+        .set("kafkars.group.commit", round % 4 == 3)
+        .set("log.cleaner.backoff.ms", 20)
+        .set("log.cleaner.min.cleanable.ratio", "0.01")
         .set("offsets.topic.num.partitions", 2)
         .set("metadata.log.max.record.bytes.between.snapshots", 2000)
         .set("log.flush.offset.checkpoint.interval.ms", 200)
@@ -105,7 +116,7 @@ fn produce(
             };
             producer.append(&topic, &record).await.unwrap();
             number += 1;
-            if number % 64 == 0 {
+            if number % 16 == 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }
@@ -122,6 +133,51 @@ struct Changes {
     deleted: BTreeSet<String>,
     /// Asked for when the broker was killed: either may have happened.
     unsure: BTreeSet<String>,
+    /// key → the newest value, of the compacted topic.
+    newest: BTreeMap<i64, i64>,
+    unsure_value: Option<i64>,
+    next_value: i64,
+}
+
+impl Changes {
+    /// Writes the next value to the key that is its turn.
+    fn write_key(&mut self, c: &mut Connection) -> std::io::Result<()> {
+        let value = self.next_value;
+        self.next_value += 1;
+        self.unsure_value = Some(value);
+        let (key, text) = ((value % KEYS).to_string(), value.to_string());
+        let mut builder = BatchBuilder::new();
+        builder
+            .append(now_ms(), Some(key.as_bytes()), Some(text.as_bytes()), &[])
+            .unwrap();
+        let batch = builder.finish(&BatchMeta::default()).unwrap();
+        let (error, _) = c.try_produce(COMPACTED, 0, batch)?;
+        assert_eq!(error, 0, "{value}");
+        self.unsure_value = None;
+        self.newest.insert(value % KEYS, value);
+        Ok(())
+    }
+
+    /// Compares the compacted topic with what was acknowledged.
+    fn check_keys(&mut self, c: &mut Connection) {
+        let number = |bytes: Option<Vec<u8>>| -> i64 {
+            String::from_utf8(bytes.unwrap()).unwrap().parse().unwrap()
+        };
+        let rows = c.read(COMPACTED, 0, false).into_iter();
+        let mut found = BTreeMap::new();
+        let mut last = -1;
+        for row in rows {
+            assert!(row.offset > last, "{} after {last}", row.offset);
+            last = row.offset;
+            found.insert(number(row.key), number(row.value));
+        }
+        if let Some(unsure) = self.unsure_value.take()
+            && found.get(&(unsure % KEYS)) == Some(&unsure)
+        {
+            self.newest.insert(unsure % KEYS, unsure);
+        }
+        assert_eq!(found, self.newest, "of the compacted topic");
+    }
 }
 
 /// Commits greater and greater offsets, creates and deletes topics, until the broker dies.
@@ -141,6 +197,7 @@ fn step(c: &mut Connection, changes: &mut Changes) -> std::io::Result<()> {
         14..=16 => thread::sleep(Duration::from_millis(5)),
         error => panic!("error {error}"),
     }
+    changes.write_key(c)?;
     if changes.offset % 25 == 0 {
         let name = format!("made-{}", changes.offset);
         changes.unsure.insert(name.clone());
@@ -178,6 +235,7 @@ fn assert_kept(broker: &Broker, changes: &mut Changes) {
         "offset {offset} after {acknowledged} was acknowledged"
     );
     changes.offset = offset;
+    changes.check_keys(&mut c);
     let topics = c.topics();
     let lost: Vec<_> = changes.created.difference(&topics).collect();
     assert!(lost.is_empty(), "created and gone: {lost:?}");
@@ -255,13 +313,27 @@ fn assert_complete(broker: &Broker, told: &Told) {
 #[test]
 fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
     let asked = std::env::var("KAFKARS_KILL_ROUNDS").ok();
-    let rounds = asked.as_ref().map_or(20, |rounds| rounds.parse().unwrap());
+    let rounds: usize = asked.as_ref().map_or(20, |rounds| rounds.parse().unwrap());
+    let deadline = asked.is_none().then(|| Instant::now() + ENOUGH);
+    let mut left = rounds;
+    while left > 0 {
+        let rounds = left.min(ROUNDS_OF_A_DIRECTORY);
+        kill_again_and_again(rounds, deadline);
+        left -= rounds;
+    }
+}
+
+/// All kills of one directory.
+fn kill_again_and_again(rounds: usize, deadline: Option<Instant>) {
     let dir = tempfile::tempdir().unwrap();
     let ports = (free_port(), free_port());
-    let mut broker = start(dir.path(), ports);
+    let mut broker = start(dir.path(), ports, 0);
     // Segments small enough to roll now and then.
-    let configs = [("segment.bytes", "1048576")];
-    Connection::open(ports.0).create_topic(TOPIC, PARTITIONS, &configs);
+    let small = ("segment.bytes", "1048576");
+    let mut c = Connection::open(ports.0);
+    c.create_topic(TOPIC, PARTITIONS, &[small]);
+    let compacted = [("cleanup.policy", "compact"), ("segment.ms", "50")];
+    c.create_topic(COMPACTED, 1, &compacted);
 
     let runtime = Runtime::new().unwrap();
     let told = Arc::new(Mutex::new(Told::default()));
@@ -272,7 +344,7 @@ fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
     let began = Instant::now();
     let mut done = 0;
     let mut changes = Changes::default();
-    while done < rounds && (asked.is_some() || done < 3 || began.elapsed() < ENOUGH) {
+    while done < rounds && (done < 3 || deadline.is_none_or(|deadline| Instant::now() < deadline)) {
         let before = told.lock().count();
         let changing = change(ports.0, changes);
         support::until("records are acknowledged", || {
@@ -282,12 +354,12 @@ fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
         broker.kill();
         changes = changing.join().unwrap();
         drop(broker);
+        done += 1;
         if done % 3 == 0 {
             kill_while_starting(dir.path());
         }
-        broker = start(dir.path(), ports);
+        broker = start(dir.path(), ports, done);
         assert_kept(&broker, &mut changes);
-        done += 1;
     }
     ending.store(true, Ordering::Relaxed);
     let mut appended = 0;
@@ -298,14 +370,16 @@ fn nothing_acknowledged_is_lost_when_the_broker_is_killed() {
     assert_eq!(told.failures, Vec::<String>::new());
     assert_eq!(told.count() as u64, appended, "some have no outcome");
     assert_complete(&broker, &told);
+    assert!(broker.log().contains("cleaned offsets"));
     broker.kill();
     drop(broker);
-    assert_complete(&start(dir.path(), ports), &told);
+    assert_complete(&start(dir.path(), ports, done), &told);
     eprintln!(
         "{done} kills in {:?}, {appended} records acknowledged, {} offsets committed, \
-         {} topics created and {} deleted",
+         {} values of {KEYS} keys, {} topics created and {} deleted",
         began.elapsed(),
         changes.offset,
+        changes.next_value,
         changes.created.len() + changes.deleted.len(),
         changes.deleted.len()
     );
