@@ -71,7 +71,9 @@ fn a_directory_goes_back_and_forth() {
     workload::run(&ours, &dirs, &mut contents, 0);
     contents.check(&mut c);
     assert!(ours.stop().success());
-    dump::assert_clean(&genuine, &dirs, true);
+    if turns > 1 {
+        dump::assert_clean(&genuine, &dirs, true);
+    }
 
     for turn in 1..=turns {
         let mut theirs = dirs.setup().start_genuine(&genuine);
