@@ -117,6 +117,12 @@ impl<'a> Node<'a> {
         took
     }
 
+    /// Ends it as a power cut would end it.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the node is there");
+        self.child.wait().expect("the node ends");
+    }
+
     /// Whether it is slow before its compiler has seen the work.
     pub fn is_jvm(&self) -> bool {
         matches!(self.system, System::Genuine(_))

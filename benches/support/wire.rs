@@ -37,6 +37,18 @@ impl Connection {
         }
     }
 
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// The same connection, for another thread.
+    pub fn twin(&self) -> Connection {
+        Connection {
+            stream: self.stream.try_clone().expect("a twin"),
+            buffer: BytesMut::new(),
+        }
+    }
+
     /// Sends a whole frame, marked with `correlation_id`.
     pub fn send(&mut self, frame: &mut [u8], correlation_id: i32) -> io::Result<()> {
         frame[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation_id.to_be_bytes());
