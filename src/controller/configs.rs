@@ -1,6 +1,6 @@
-//! IncrementalAlterConfigs and AlterConfigs, for topics and brokers.
+//! IncrementalAlterConfigs and AlterConfigs, for topics, brokers and groups.
 //!
-//! A resource is altered whole or not at all. What groups, client metrics and loggers are
+//! A resource is altered whole or not at all. What client metrics and loggers are
 //! configured with is refused until their parts exist.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use super::topic_names::validate_topic_name;
 use super::{ApiError, Controller, ControllerResult};
 use crate::config::definition::{Default as KeyDefault, Kind};
 use crate::config::layers::{DynamicConfig, validate_dynamic};
-use crate::config::{ConfigKey, layers, topic};
+use crate::config::{ConfigKey, group, layers, topic};
 use crate::metadata::image::{ConfigResource, ConfigResourceType, MetadataImage};
 use crate::metadata::record::{MetadataRecord, VersionedRecord, v0};
 use crate::protocol::ErrorCode;
@@ -139,6 +139,7 @@ impl Controller {
         let lookup = match resource.kind {
             ConfigResourceType::TOPIC => topic_key,
             ConfigResourceType::BROKER => layers::broker_key,
+            ConfigResourceType::GROUP => group_key,
             _ => return Err(unsupported_kind(resource.kind)),
         };
         let mut configs = image.configs.of(&resource).clone();
@@ -182,6 +183,14 @@ impl Controller {
             self.check_broker_name(name)?;
             return validate_dynamic(configs, !name.is_empty())
                 .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()));
+        }
+        if resource.kind == ConfigResourceType::GROUP {
+            if name.is_empty() {
+                let message = "Default group resources are not allowed.";
+                return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+            }
+            return group::validate(configs, &self.layers(image).values())
+                .map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.to_string()));
         }
         if name.is_empty() {
             let message = "Default topic resources are not allowed.";
@@ -300,6 +309,10 @@ fn check_changes(changes: &[AlterableConfig]) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn group_key(name: &str) -> Option<&'static ConfigKey> {
+    group::table().key(name)
+}
+
 fn topic_key(name: &str) -> Option<&'static ConfigKey> {
     topic::table().key(name)
 }
@@ -373,7 +386,6 @@ fn unsupported_kind(kind: ConfigResourceType) -> ApiError {
     let what = match kind {
         ConfigResourceType::BROKER_LOGGER => "Log levels",
         ConfigResourceType::CLIENT_METRICS => "Client metrics subscriptions",
-        ConfigResourceType::GROUP => "Group configurations",
         ConfigResourceType(other) => {
             let message = format!("Unknown resource type {other}");
             return ApiError::new(ErrorCode::InvalidRequest, message);

@@ -24,6 +24,7 @@ pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod join_group;
 pub mod leave_group;
+pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
 pub mod list_partition_reassignments;
@@ -120,6 +121,7 @@ apis! {
     DescribeCluster (true, true) DescribeClusterRequest => describe_cluster;
     ConsumerGroupHeartbeat (true, false) ConsumerGroupHeartbeatRequest => consumer_group_heartbeat;
     ConsumerGroupDescribe (true, false) ConsumerGroupDescribeRequest => consumer_group_describe;
+    ListConfigResources (true, false) ListConfigResourcesRequest => list_config_resources;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
         => describe_topic_partitions;
 }

@@ -228,3 +228,54 @@ fn the_old_api_replaces_everything() {
         ["segment.ms=3"]
     );
 }
+
+#[test]
+fn groups_are_configured_within_the_brokers_bounds() {
+    const GROUP: i8 = 32;
+    let mut cluster = Cluster::running();
+    let mut set = |name: &str, configs: &[(&str, &str)]| {
+        let configs = configs
+            .iter()
+            .map(|(key, value)| change(key, 0, Some(value)));
+        alter(&mut cluster, vec![resource(GROUP, name, configs.collect())]).remove(0)
+    };
+    let ok = (ErrorCode::None, None);
+    let invalid = |text: &str| (ErrorCode::InvalidConfig, Some(text.to_owned()));
+    let (session, heartbeat) = (
+        "consumer.session.timeout.ms",
+        "consumer.heartbeat.interval.ms",
+    );
+    assert_eq!(set("g", &[(session, "50000"), (heartbeat, "6000")]), ok);
+    assert_eq!(
+        set("g", &[(session, "70000")]),
+        invalid(
+            "consumer.session.timeout.ms must be less than or equal to \
+             group.consumer.max.session.timeout.ms"
+        )
+    );
+    assert_eq!(
+        set("g", &[(heartbeat, "1")]),
+        invalid(
+            "consumer.heartbeat.interval.ms must be greater than or equal to \
+             group.consumer.min.heartbeat.interval.ms"
+        )
+    );
+    assert_eq!(
+        set("g", &[("retention.ms", "1")]),
+        invalid("Unknown group config name: retention.ms")
+    );
+    let default = Some("Default group resources are not allowed.".to_owned());
+    assert_eq!(
+        set("", &[(session, "50000")]),
+        (ErrorCode::InvalidRequest, default)
+    );
+    let group = ConfigResource {
+        kind: crate::metadata::image::ConfigResourceType::GROUP,
+        name: "g".into(),
+    };
+    let expected = [
+        "consumer.heartbeat.interval.ms=6000",
+        "consumer.session.timeout.ms=50000",
+    ];
+    assert_eq!(set_of(&cluster, &group), expected);
+}

@@ -12,7 +12,7 @@ use crate::protocol::ErrorCode;
 use crate::protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
 /// From this version on, a new dynamic member is told its id first and joins with it.
-const MEMBER_ID_REQUIRED_FROM: i16 = 4;
+pub const MEMBER_ID_REQUIRED_FROM: i16 = 4;
 /// From this version on, a leader can be told to keep the assignment there is.
 const SKIP_ASSIGNMENT_FROM: i16 = 9;
 
@@ -42,10 +42,10 @@ impl GroupShard {
             // The empty group becomes a classic one; its offsets stay.
             out.records = group.tombstones(group_id);
         }
+        if self.has_consumer_members(group_id) {
+            return self.consumer_join(now, join);
+        }
         if let Some(StoredGroup::Consumer(group)) = self.stored.groups.get(group_id) {
-            if !group.members.is_empty() {
-                return refused(join, "", ErrorCode::InconsistentGroupProtocol);
-            }
             if !is_unknown {
                 return refused(join, &join.request.member_id, ErrorCode::UnknownMemberId);
             }

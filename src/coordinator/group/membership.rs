@@ -23,6 +23,9 @@ impl GroupShard {
         token: Token,
         request: &SyncGroupRequest,
     ) -> GroupDecision {
+        if self.has_consumer_members(&request.group_id) {
+            return self.consumer_sync(now, token, request);
+        }
         let mut out = GroupDecision::default();
         // A group that has no live half is empty or is not there: nobody can be in it.
         if !self.live.contains_key(&request.group_id) {
@@ -47,6 +50,9 @@ impl GroupShard {
         token: Token,
         request: &HeartbeatRequest,
     ) -> GroupDecision {
+        if self.has_consumer_members(&request.group_id) {
+            return self.consumer_classic_heartbeat(now, token, request);
+        }
         let mut out = GroupDecision::default();
         let error = match self.live.get(&request.group_id) {
             None => ErrorCode::UnknownMemberId,
@@ -70,6 +76,9 @@ impl GroupShard {
         token: Token,
         request: &LeaveGroupRequest,
     ) -> GroupDecision {
+        if self.has_consumer_members(&request.group_id) {
+            return self.consumer_classic_leave(now, token, request);
+        }
         let mut out = GroupDecision::default();
         let mut members = Vec::with_capacity(request.members.len());
         if self.is_classic(&request.group_id) {

@@ -114,6 +114,15 @@ pub enum AfterAppend {
         generation: i32,
         assignments: BTreeMap<String, Bytes>,
     },
+    /// A classic group has become a consumer group.
+    Upgraded {
+        group: String,
+    },
+    /// A consumer group has become a classic group, perhaps with an assignment that is too old.
+    Downgraded {
+        group: String,
+        rebalances: bool,
+    },
     /// The group as it is with the static member's new id.
     StaticMember {
         group: Box<ClassicGroup>,
@@ -351,6 +360,16 @@ impl Shard for GroupShard {
     ) -> GroupDecision {
         let mut out = GroupDecision::default();
         match (after, outcome) {
+            (AfterAppend::Upgraded { group }, Ok(())) => self.watch_upgraded(now, &group),
+            (AfterAppend::Downgraded { group, rebalances }, Ok(())) => {
+                self.forget_consumer_deadlines(&group);
+                let mut step = self.step(&group, now, &mut out);
+                step.resume();
+                if rebalances {
+                    step.rebalance_or_complete_join("the group was a consumer group");
+                }
+            }
+            (AfterAppend::Upgraded { .. } | AfterAppend::Downgraded { .. }, Err(_)) => {}
             (AfterAppend::NewGroup { .. }, Ok(())) => {}
             (AfterAppend::NewGroup { group }, Err(error)) => {
                 return self.new_group_failed(&group, error);

@@ -107,7 +107,7 @@ impl GroupShard {
         out: &mut GroupDecision,
     ) -> Result<ConsumerGroupHeartbeatResponse, Refusal> {
         let joins = request.member_epoch == JOIN_EPOCH;
-        let made = self.group_to_update(now, &request.group_id, joins, out)?;
+        let made = self.group_to_update(&request.group_id, joins, out)?;
         let mut update = self.update_of(&request.group_id, made.as_ref(), now, out)?;
         let member_id = match request.member_id.as_str() {
             "" => caller.fresh_id.as_str(),

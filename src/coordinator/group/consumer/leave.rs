@@ -51,7 +51,7 @@ impl GroupShard {
     /// Removes members for good; the rest of the group is assigned anew.
     pub(super) fn fence(
         &mut self,
-        _now: Now,
+        now: Now,
         id: &str,
         members: &BTreeSet<String>,
         out: &mut GroupDecision,
@@ -59,6 +59,11 @@ impl GroupShard {
         let Some(StoredGroup::Consumer(group)) = self.stored.groups.get(id) else {
             return;
         };
+        if self.downgrades_without(group, members)
+            && self.downgrade_without(id, group, members, now.wall_ms, out)
+        {
+            return;
+        }
         for member in members {
             let tombstones = ConsumerRecord::member_tombstones(member);
             out.records

@@ -13,12 +13,16 @@
 //! | `subscription.rs`, `topic_hash.rs`, `regex.rs` | what members subscribe to |
 //! | `target.rs`, `assignor/` | target assignments |
 //! | `reconcile.rs` | one member's next step |
+//! | `migrate.rs`, `classic.rs`, `embedded.rs` | from and to classic groups; classic members |
 //! | `settings.rs` | configuration |
 mod assignor;
+mod classic;
 mod describe;
+mod embedded;
 mod heartbeat;
 mod leave;
 mod member;
+mod migrate;
 mod reconcile;
 mod record;
 mod regex;
@@ -123,8 +127,7 @@ impl GroupShard {
 
     /// The group as this request makes it, if it is not in the log as a consumer group yet.
     fn group_to_update(
-        &mut self,
-        _now: Now,
+        &self,
         id: &str,
         create: bool,
         out: &mut GroupDecision,
@@ -149,10 +152,7 @@ impl GroupShard {
                 out.records.push(tombstone);
                 Ok(Some(ConsumerGroup::default()))
             }
-            _ => Err(Refusal::not_found(format!(
-                "Cannot upgrade classic group {id} to consumer group because online upgrade is \
-                 disabled."
-            ))),
+            _ => self.upgrade(id, out).map(Some),
         }
     }
 

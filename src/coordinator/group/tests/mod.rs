@@ -3,6 +3,7 @@
 mod consumer;
 mod context;
 mod fixture;
+mod migration;
 mod offsets;
 mod old_versions;
 mod others;

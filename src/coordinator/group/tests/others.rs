@@ -2,8 +2,8 @@
 use bytes::Bytes;
 
 use super::context::*;
-use crate::coordinator::group::StoredGroup;
 use crate::coordinator::group::shard::{GroupReply, GroupRequest};
+use crate::coordinator::group::{GroupConfig, MigrationPolicy, StoredGroup};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::list_groups_response::ListedGroup;
 use crate::protocol::records::group::*;
@@ -118,8 +118,10 @@ fn a_consumer_group_is_listed_and_not_described() {
 }
 
 #[test]
-fn classic_members_do_not_enter_a_living_consumer_group() {
-    let mut context = Context::new();
+fn classic_members_do_not_enter_a_consumer_group_that_does_not_migrate() {
+    let mut config = GroupConfig::default();
+    config.consumer.migration_policy = MigrationPolicy::Disabled;
+    let mut context = Context::with(config);
     consumer_group(&mut context, true);
     let refused = context.join(Join::new("client"));
     assert_eq!(
