@@ -39,7 +39,7 @@ fn every_offered_version_is_answered() {
 }
 
 /// Everything that is asked below, in the order of the keys.
-const ASKED: [ApiKey; 27] = [
+const ASKED: [ApiKey; 30] = [
     ApiKey::Produce,
     ApiKey::Fetch,
     ApiKey::ListOffsets,
@@ -66,6 +66,9 @@ const ASKED: [ApiKey; 27] = [
     ApiKey::IncrementalAlterConfigs,
     ApiKey::ListPartitionReassignments,
     ApiKey::DescribeCluster,
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::ConsumerGroupDescribe,
+    ApiKey::ListConfigResources,
     ApiKey::DescribeTopicPartitions,
 ];
 
@@ -347,6 +350,7 @@ fn groups(c: &mut Connection, topic_id: Uuid) {
         assert_eq!(old.or(new), Some(10), "version {version}: {response:?}");
     });
     membership(c);
+    consumer_protocol(c);
     let describe = |_| DescribeGroupsRequest {
         groups: vec!["simple".to_owned()],
         ..Default::default()
@@ -568,4 +572,34 @@ fn an_unknown_api_versions_version_is_answered_in_version_0() {
             0, 0, 0, 16, 0, 0, 0, 9, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4
         ]
     );
+}
+
+fn consumer_protocol(c: &mut Connection) {
+    let join = |version: i16| ConsumerGroupHeartbeatRequest {
+        group_id: "consumer".to_owned(),
+        member_id: format!("member{version}"),
+        rebalance_timeout_ms: 1000,
+        subscribed_topic_names: Some(vec!["t2".to_owned()]),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    };
+    c.ask_all(join, |version, response| {
+        assert_eq!(response.error_code, 0, "version {version}: {response:?}");
+        assert!(response.member_epoch > 0, "version {version}");
+    });
+    let describe = |_| ConsumerGroupDescribeRequest {
+        group_ids: vec!["consumer".to_owned()],
+        ..Default::default()
+    };
+    c.ask_all(describe, |version, response| {
+        assert_eq!(response.groups[0].members.len(), 2, "version {version}");
+    });
+    let list = |_| ListConfigResourcesRequest::default();
+    c.ask_all(list, |version, response| {
+        let has_topics = response
+            .config_resources
+            .iter()
+            .any(|r| r.resource_type == 2);
+        assert_eq!(has_topics, version > 0, "version {version}");
+    });
 }

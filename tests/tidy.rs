@@ -34,7 +34,7 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "security",
             ],
         ),
-        ("coordinator", &["record"]),
+        ("coordinator", &["metadata", "record"]),
         ("controller", &["metadata"]),
         ("raft", &["metadata", "log", "record"]),
         ("metadata", &["record"]),

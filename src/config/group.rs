@@ -77,7 +77,7 @@ pub fn validate(configs: &DynamicConfig, broker: &Values) -> Result<(), GroupCon
             .map(|_| broker.value(&inherited));
         match (configs.get(key.name), inherited) {
             (Some(own), _) => all.set(key.name, own),
-            (None, Some(value)) => all.set(key.name, &value.to_text().unwrap_or_default()),
+            (None, Some(value)) => all.set(key.name, value.to_text().unwrap_or_default()),
             (None, None) => {}
         }
     }
