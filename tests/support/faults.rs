@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use super::skip;
@@ -57,11 +58,14 @@ impl Injection {
             return None;
         };
         let mut said = String::new();
-        for line in BufReader::new(strace.stderr.take().unwrap()).lines() {
+        let mut lines = BufReader::new(strace.stderr.take().unwrap()).lines();
+        while let Some(line) = lines.next() {
             let line = line.unwrap();
             said.push_str(&line);
             said.push('\n');
             if line.contains("attached") {
+                // It tells of each new thread, and ends if nobody listens.
+                thread::spawn(move || lines.for_each(drop));
                 return Some(Injection { strace });
             }
             if line.contains("Requested path") {

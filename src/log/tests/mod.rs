@@ -4,6 +4,7 @@ mod crash;
 mod fixtures;
 mod legacy;
 mod life;
+mod long_appends;
 mod management;
 mod recovery;
 mod relocation;
