@@ -39,6 +39,7 @@ fn python(name: &str, script: &str) {
     match VENV.get_or_init(install_python) {
         Ok(python) => play(&Library {
             command: vec![python.into(), sources("python").join(script).into()],
+            has_transactions: true,
         }),
         Err(why) => skip(name, why),
     }
@@ -49,6 +50,7 @@ fn kafkajs() {
     match install_node() {
         Ok(script) => play(&Library {
             command: vec!["node".into(), script.into()],
+            has_transactions: true,
         }),
         Err(why) => skip("kafkajs", &why),
     }
@@ -59,6 +61,7 @@ fn franz_go() {
     match build_go() {
         Ok(program) => play(&Library {
             command: vec![program.into()],
+            has_transactions: false,
         }),
         Err(why) => skip("franz-go", &why),
     }
@@ -84,6 +87,9 @@ fn play(library: &Library) {
     );
     let mut produced = BTreeSet::new();
 
+    if library.has_transactions {
+        library.transact(&broker);
+    }
     produced.extend(library.produce(&broker, &codecs, "first"));
     assert_eq!(
         codecs_in_log(&broker),
@@ -122,6 +128,7 @@ fn play(library: &Library) {
 /// A library's script: how it is run.
 struct Library {
     command: Vec<OsString>,
+    has_transactions: bool,
 }
 
 impl Library {
@@ -156,6 +163,23 @@ impl Library {
             values.extend((0..RECORDS).map(|i| format!("{label}-{i}")));
         }
         values
+    }
+
+    /// Commit, abort, offsets, fencing, and what a read_committed consumer sees of it.
+    fn transact(&self, broker: &Broker) {
+        let create = ["topics", "--create", "--topic", "in-transactions"];
+        broker.tool(&create, b"").ok();
+        let args = ["transact", &broker.bootstrap(), "in-transactions", "copies"];
+        let said = run_command(self.command(&args), b"").ok();
+        let expected = [
+            "fenced",
+            "offset 42",
+            "read committed-1",
+            "read committed-2",
+            "read committed-3",
+        ];
+        let said: Vec<&str> = said.lines().collect();
+        assert_eq!(said, expected);
     }
 
     fn join(&self, broker: &Broker) -> Member {

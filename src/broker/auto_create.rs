@@ -11,6 +11,7 @@ use crate::protocol::messages::CreateTopicsRequest;
 use crate::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+pub const TRANSACTION_TOPIC: &str = "__transaction_state";
 
 /// Creates the topics and returns the errors of those that could not be.
 pub async fn create_missing(
@@ -43,18 +44,18 @@ pub async fn create_missing(
     failed
 }
 
-/// Creates `__consumer_offsets` if it is missing.
-pub async fn ensure_offsets_topic(cx: &RequestContext<'_>) -> Result<(), ErrorCode> {
-    if cx.broker.image().topics.get(OFFSETS_TOPIC).is_some() {
+/// Creates a coordinator's topic if it is missing.
+pub async fn ensure_topic(cx: &RequestContext<'_>, topic: &str) -> Result<(), ErrorCode> {
+    if cx.broker.image().topics.get(topic).is_some() {
         return Ok(());
     }
-    match create_missing(cx, vec![OFFSETS_TOPIC.to_owned()])
+    match create_missing(cx, vec![topic.to_owned()])
         .await
-        .remove(OFFSETS_TOPIC)
+        .remove(topic)
     {
         None => Ok(()),
         Some(error) => {
-            tracing::warn!("cannot create {OFFSETS_TOPIC}: {}", error.message());
+            tracing::warn!("cannot create {topic}: {}", error.message());
             Err(ErrorCode::CoordinatorNotAvailable)
         }
     }
@@ -62,11 +63,33 @@ pub async fn ensure_offsets_topic(cx: &RequestContext<'_>) -> Result<(), ErrorCo
 
 fn topic(cx: &RequestContext<'_>, name: &str) -> CreatableTopic {
     let settings = &cx.broker.settings;
-    if name == OFFSETS_TOPIC {
-        let config = |name: &str, value: String| CreatableTopicConfig {
+    let config = |name: &str, value: String| CreatableTopicConfig {
+        name: name.to_owned(),
+        value: Some(value),
+    };
+    if name == TRANSACTION_TOPIC {
+        let transactions = &settings.transactions;
+        return CreatableTopic {
             name: name.to_owned(),
-            value: Some(value),
+            num_partitions: transactions.topic_partitions,
+            replication_factor: transactions.topic_replication_factor,
+            configs: vec![
+                config("unclean.leader.election.enable", "false".to_owned()),
+                config("compression.type", "uncompressed".to_owned()),
+                config("cleanup.policy", "compact".to_owned()),
+                config(
+                    "min.insync.replicas",
+                    transactions.topic_min_isr.to_string(),
+                ),
+                config(
+                    "segment.bytes",
+                    transactions.topic_segment_bytes.to_string(),
+                ),
+            ],
+            ..Default::default()
         };
+    }
+    if name == OFFSETS_TOPIC {
         return CreatableTopic {
             name: name.to_owned(),
             num_partitions: settings.groups.offsets_topic_partitions,

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::auto_create::OFFSETS_TOPIC;
+use super::auto_create::{OFFSETS_TOPIC, TRANSACTION_TOPIC};
 use super::dispatch::now_ms;
 use super::node::Broker;
 use super::partition::Partition;
@@ -109,8 +109,12 @@ impl GroupCommit {
         }
         partition.waiters.wake();
         let broker = self.broker.get().and_then(Weak::upgrade);
-        if let Some(broker) = broker.filter(|_| *partition.topic == *OFFSETS_TOPIC) {
-            broker.groups.high_watermark_advanced(partition.index);
+        if let Some(broker) = broker {
+            match &*partition.topic {
+                OFFSETS_TOPIC => broker.groups.high_watermark_advanced(partition.index),
+                TRANSACTION_TOPIC => broker.transactions.high_watermark_advanced(partition.index),
+                _ => {}
+            }
         }
         failed.is_none()
     }

@@ -8,7 +8,8 @@
 //! | `api/` | one file per API |
 //! | `partition.rs`, `delayed.rs`, `fetch_session.rs` | hosted partitions, who waits for them, what fetchers have |
 //! | `controller_driver.rs`, `publish.rs`, `topic_config.rs` | the thread that owns the metadata log, and what follows from its images |
-//! | `offsets_log.rs`, `producer_ids.rs`, `auto_create.rs` | what the coordinators and clients need to be there |
+//! | `coordinator_log.rs`, `producer_ids.rs`, `auto_create.rs` | what the coordinators and clients need to be there |
+//! | `transactions.rs` | markers, and the verification of what is written in transactions |
 //! | `directories.rs`, `full_disk.rs`, `relocation.rs` | log directories at run time: assignment, failure, lack of room, moves |
 //! | `errors.rs` | the log's refusals as Kafka's error codes |
 //!
@@ -20,6 +21,7 @@ mod auto_create;
 mod cleaner;
 mod context;
 mod controller_driver;
+mod coordinator_log;
 mod delayed;
 mod directories;
 mod dispatch;
@@ -29,7 +31,6 @@ mod full_disk;
 mod group_commit;
 mod maintenance;
 mod node;
-mod offsets_log;
 mod partition;
 mod producer_ids;
 mod publish;
@@ -38,5 +39,6 @@ mod reply;
 mod start;
 mod storage;
 mod topic_config;
+mod transactions;
 
 pub use start::{Node, StartError};

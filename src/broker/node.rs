@@ -8,18 +8,18 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::auto_create::OFFSETS_TOPIC;
+use super::auto_create::{OFFSETS_TOPIC, TRANSACTION_TOPIC};
 use super::controller_driver::ControllerHandle;
+use super::coordinator_log::CoordinatorLog;
 use super::directories::Directories;
 use super::fetch_session::FetchSessions;
 use super::group_commit::GroupCommit;
-use super::offsets_log::OffsetsLog;
 use super::partition::{Leadership, Topics};
 use super::producer_ids::ProducerIds;
 use super::relocation::Relocations;
 use crate::config::BrokerConfig;
 use crate::config::layers::BrokerLayers;
-use crate::coordinator::GroupCoordinator;
+use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
 use crate::log::LogManager;
 use crate::metadata::image::{ConfigResource, MetadataImage, PartitionImage};
 use crate::protocol::{ErrorCode, Uuid};
@@ -49,7 +49,8 @@ pub struct Broker {
     pub fetch_sessions: Mutex<FetchSessions>,
     pub producer_ids: ProducerIds,
     pub controller: ControllerHandle,
-    pub groups: Arc<GroupCoordinator<OffsetsLog>>,
+    pub groups: Arc<GroupCoordinator<CoordinatorLog>>,
+    pub transactions: Arc<TransactionCoordinator<CoordinatorLog>>,
     /// With `kafkars.group.commit`.
     pub group_commit: Option<Arc<GroupCommit>>,
     /// Long polls end early once this is cancelled.
@@ -169,6 +170,14 @@ impl Broker {
         let partition = self.groups.partition_for(group_id);
         let image = self.image();
         let leader = image.topics.partition(OFFSETS_TOPIC, partition)?.leader;
+        (leader >= 0).then_some(leader)
+    }
+
+    /// The broker that coordinates the transactions of a transactional id.
+    pub fn transaction_coordinator_of(&self, transactional_id: &str) -> Option<i32> {
+        let partition = self.transactions.partition_for(transactional_id);
+        let image = self.image();
+        let leader = image.topics.partition(TRANSACTION_TOPIC, partition)?.leader;
         (leader >= 0).then_some(leader)
     }
 

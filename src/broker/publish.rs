@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use tracing::{error, info};
 
-use super::auto_create::OFFSETS_TOPIC;
+use super::auto_create::{OFFSETS_TOPIC, TRANSACTION_TOPIC};
 use super::node::Broker;
 use super::partition::{Partition, Topic};
 use super::topic_config::Configs;
 use crate::log::{LogError, TopicPartition};
 use crate::metadata::delta::MetadataChanges;
+use crate::metadata::feature;
 use crate::metadata::image::{ConfigResourceType, MetadataImage, PartitionImage, TopicImage};
 use crate::protocol::Uuid;
 
@@ -34,7 +35,7 @@ pub fn publish(
             host(broker, &mut configs, topic, *index, partition, now_ms);
         }
     }
-    broker.image.store(image.clone());
+    let before = broker.image.swap(image.clone());
     broker.groups.set_image(image.clone());
     give_up(broker, changes.deleted_topics.values(), now_ms);
     configure(broker, &image, changes);
@@ -42,6 +43,13 @@ pub fn publish(
     broker
         .runtime
         .spawn(async move { groups.on_metadata_changed(changes).await });
+    let version = image.features.level(feature::TRANSACTION_VERSION);
+    if version != before.features.level(feature::TRANSACTION_VERSION) {
+        let transactions = broker.transactions.clone();
+        broker
+            .runtime
+            .spawn(async move { transactions.set_version(version).await });
+    }
 }
 
 /// Opens or creates the log of a partition that the metadata gives to this node, and takes its leadership.
@@ -188,6 +196,9 @@ fn lead(
     if *topic.name == *OFFSETS_TOPIC {
         load_groups(broker, index);
     }
+    if *topic.name == *TRANSACTION_TOPIC {
+        load_transactions(broker, index);
+    }
 }
 
 /// Groups are there once their partition has been replayed; until then they are loading.
@@ -200,6 +211,21 @@ fn load_groups(broker: &Arc<Broker>, index: i32) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => error!("cannot load the groups of {OFFSETS_TOPIC}: {e}"),
             Err(e) => error!("cannot load the groups of {OFFSETS_TOPIC}-{index}: {e}"),
+        }
+    });
+}
+
+/// Transactional ids are there once their partition has been replayed; what was decided is then
+/// completed.
+fn load_transactions(broker: &Arc<Broker>, index: i32) {
+    let runtime = broker.runtime.clone();
+    let _entered = runtime.enter();
+    let loading = broker.transactions.load(index);
+    runtime.spawn(async move {
+        match loading.await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => error!("cannot load the transactions of {TRANSACTION_TOPIC}: {e}"),
+            Err(e) => error!("cannot load the transactions of {TRANSACTION_TOPIC}-{index}: {e}"),
         }
     });
 }
@@ -223,6 +249,12 @@ fn give_up<'a>(
                 .partitions
                 .keys()
                 .for_each(|index| broker.groups.unload(*index));
+        }
+        if *topic.name == *TRANSACTION_TOPIC {
+            topic
+                .partitions
+                .keys()
+                .for_each(|index| broker.transactions.unload(*index));
         }
         topics.push((topic.name.to_string(), topic.id));
     }

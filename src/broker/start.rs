@@ -13,20 +13,22 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use super::auto_create::{OFFSETS_TOPIC, TRANSACTION_TOPIC};
 use super::controller_driver::{ControllerDriver, ControllerHandle, ControllerQueue};
+use super::coordinator_log::CoordinatorLog;
 use super::directories::Directories;
 use super::dispatch::{Door, now_ms};
 use super::fetch_session::FetchSessions;
 use super::group_commit::GroupCommit;
 use super::node::Broker;
-use super::offsets_log::OffsetsLog;
 use super::storage::{self, Storage};
 use super::topic_config::Configs;
-use super::{maintenance, publish, relocation};
+use super::{maintenance, publish, relocation, transactions};
 use crate::config::BrokerConfig;
 use crate::config::definition::Values;
 use crate::config::listeners::Endpoint;
@@ -34,10 +36,12 @@ use crate::controller::brokers::{supported_broker_features, supported_controller
 use crate::controller::{ApiError, Controller};
 use crate::coordinator::group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 use crate::coordinator::runtime::RuntimeConfig;
-use crate::coordinator::{GroupCoordinator, PartitionLog};
+use crate::coordinator::transaction::{Effect, TransactionConfig};
+use crate::coordinator::{GroupCoordinator, PartitionLog, TransactionCoordinator};
 use crate::log::health::DiskUse;
 use crate::log::storage::{Disk, RealDisk};
 use crate::log::{LogError, LogManager, LogManagerConfig};
+use crate::metadata::feature;
 use crate::metadata::format::FormatError;
 use crate::metadata::image::MetadataImage;
 use crate::metadata::properties::PropertiesError;
@@ -103,7 +107,7 @@ impl Node {
         let logs = open_logs(&config, &storage, driver.image())?;
         let epoch = register(&mut driver, &config, &storage, &logs)?;
         let (handle, queue) = ControllerHandle::new();
-        let broker = broker(config, &storage, &driver, logs, epoch, handle, runtime);
+        let (broker, effects) = broker(config, &storage, &driver, logs, epoch, handle, runtime);
         host_partitions(&broker, &driver);
         let controller = serve_controller(driver, queue, &broker)?;
         let node = Node {
@@ -113,7 +117,7 @@ impl Node {
             controller,
             _storage: storage,
         };
-        node.accept(listeners, runtime);
+        node.accept(listeners, effects, runtime);
         info!(
             "[BrokerLifecycleManager id={}] Transitioning from RECOVERY to RUNNING; started in {} ms",
             node.broker.node_id,
@@ -122,7 +126,12 @@ impl Node {
         Ok(node)
     }
 
-    fn accept(&self, listeners: Vec<Listener>, runtime: &Handle) {
+    fn accept(
+        &self,
+        listeners: Vec<Listener>,
+        effects: UnboundedReceiver<(i32, Effect)>,
+        runtime: &Handle,
+    ) {
         let _entered = runtime.enter();
         let door = Arc::new(Door(self.broker.clone()));
         for listener in listeners {
@@ -135,6 +144,9 @@ impl Node {
             });
         }
         self.tasks.spawn(self.broker.groups.run_timers());
+        self.tasks.spawn(self.broker.transactions.run_timers());
+        let broker = self.broker.clone();
+        self.tasks.spawn(transactions::carry_out(broker, effects));
         maintenance::start(&self.broker, &self.tasks);
         relocation::start(&self.broker, &self.tasks);
     }
@@ -146,6 +158,7 @@ impl Node {
         self.broker.stopping.cancel();
         self.accepting.cancel();
         self.broker.groups.close();
+        self.broker.transactions.close();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait())
             .await
@@ -378,11 +391,14 @@ fn broker(
     epoch: i64,
     controller: ControllerHandle,
     runtime: &Handle,
-) -> Arc<Broker> {
-    let offsets = OffsetsLog::default();
+) -> (Arc<Broker>, UnboundedReceiver<(i32, Effect)>) {
+    let offsets = CoordinatorLog::new(OFFSETS_TOPIC);
+    let transaction_log = CoordinatorLog::new(TRANSACTION_TOPIC);
+    let (effects, due) = unbounded_channel();
     let slots = usize::try_from(config.fetch.max_session_cache_slots).unwrap_or(0);
     let image = driver.image().clone();
     let groups = groups(&config, &image, offsets.clone());
+    let transactions = transactions(&config, &image, transaction_log.clone(), effects);
     let directories = Directories::new(storage.health.clone(), storage.log_dir_ids.clone());
     directories.watch(&config.log_dirs, &config.metadata_log_dir);
     let broker = Arc::new(Broker {
@@ -398,6 +414,7 @@ fn broker(
         producer_ids: Default::default(),
         controller,
         groups: Arc::new(groups),
+        transactions: Arc::new(transactions),
         group_commit: (config.group_commit).then(|| Arc::new(GroupCommit::new(runtime.clone()))),
         stopping: CancellationToken::new(),
         retired: CancellationToken::new(),
@@ -410,7 +427,8 @@ fn broker(
     if let Some(commit) = &broker.group_commit {
         commit.attach(&broker);
     }
-    broker
+    transaction_log.attach(&broker);
+    (broker, due)
 }
 
 fn groups<L: PartitionLog>(
@@ -440,11 +458,7 @@ fn groups<L: PartitionLog>(
         compression,
         commit_timeout_ms: i64::from(settings.offsets_commit_timeout_ms),
     };
-    // Groups live where the topic, once created, puts them, whatever the file says later.
-    let existing = image.topics.get(super::auto_create::OFFSETS_TOPIC);
-    let partitions = existing
-        .and_then(|topic| i32::try_from(topic.partitions.len()).ok())
-        .unwrap_or(settings.offsets_topic_partitions);
+    let partitions = partitions_of(image, OFFSETS_TOPIC, settings.offsets_topic_partitions);
     GroupCoordinator::new(
         log,
         group_config,
@@ -474,6 +488,42 @@ fn consumer_groups(values: &Values) -> ConsumerGroupConfig {
             .iter()
             .any(|protocol| protocol == "consumer"),
     }
+}
+
+/// Groups and transactions live where the topic, once created, puts them, whatever the file says
+/// later.
+fn partitions_of(image: &MetadataImage, topic: &str, configured: i32) -> i32 {
+    let existing = image.topics.get(topic);
+    existing
+        .and_then(|topic| i32::try_from(topic.partitions.len()).ok())
+        .unwrap_or(configured)
+}
+
+fn transactions<L: PartitionLog>(
+    config: &BrokerConfig,
+    image: &MetadataImage,
+    log: L,
+    effects: UnboundedSender<(i32, Effect)>,
+) -> TransactionCoordinator<L> {
+    let settings = &config.transactions;
+    let transaction_config = TransactionConfig {
+        id_expiration_ms: i64::from(settings.id_expiration_ms),
+        expiration_interval_ms: i64::from(settings.expiration_interval_ms),
+        timeout_interval_ms: i64::from(settings.timeout_interval_ms),
+        version: image.features.level(feature::TRANSACTION_VERSION),
+    };
+    let partitions = partitions_of(image, TRANSACTION_TOPIC, settings.topic_partitions);
+    let (timeout_max_ms, on_effect) = (settings.timeout_max_ms, move |partition, effect| {
+        // Nobody listens once the broker stops; the next start does it.
+        let _ = effects.send((partition, effect));
+    });
+    TransactionCoordinator::new(
+        log,
+        transaction_config,
+        timeout_max_ms,
+        partitions,
+        on_effect,
+    )
 }
 
 /// Takes over every partition that the metadata gives to this node, and sets aside what it does not.

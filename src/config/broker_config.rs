@@ -21,6 +21,7 @@ pub struct BrokerConfig {
     pub network: NetworkConfig,
     pub fetch: FetchConfig,
     pub groups: GroupConfig,
+    pub transactions: TransactionConfig,
     pub logs: LogManagerSettings,
     pub metadata_log: MetadataLogConfig,
     /// Records count as committed once they are on the device.
@@ -77,6 +78,19 @@ pub struct GroupConfig {
     pub offsets_topic_segment_bytes: i32,
     /// 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
     pub offsets_topic_compression_codec: i32,
+}
+
+/// The transaction coordinator and its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionConfig {
+    pub timeout_max_ms: i32,
+    pub timeout_interval_ms: i32,
+    pub id_expiration_ms: i32,
+    pub expiration_interval_ms: i32,
+    pub topic_partitions: i32,
+    pub topic_replication_factor: i16,
+    pub topic_min_isr: i32,
+    pub topic_segment_bytes: i32,
 }
 
 /// What holds for all logs; the rest is per topic: [`super::topic::TopicConfig`].
@@ -149,6 +163,7 @@ impl BrokerConfig {
                 max_request_partitions: values.int("max.request.partition.size.limit"),
             },
             groups: groups(&values),
+            transactions: transactions(&values),
             logs: logs(&values),
             metadata_log: metadata_log(&values),
             group_commit: own.bool(GROUP_COMMIT),
@@ -303,6 +318,21 @@ fn groups(values: &Values) -> GroupConfig {
         offsets_topic_replication_factor: values.short("offsets.topic.replication.factor"),
         offsets_topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
         offsets_topic_compression_codec: values.int("offsets.topic.compression.codec"),
+    }
+}
+
+fn transactions(values: &Values) -> TransactionConfig {
+    TransactionConfig {
+        timeout_max_ms: values.int("transaction.max.timeout.ms"),
+        timeout_interval_ms: values
+            .int("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+        id_expiration_ms: values.int("transactional.id.expiration.ms"),
+        expiration_interval_ms: values
+            .int("transaction.remove.expired.transaction.cleanup.interval.ms"),
+        topic_partitions: values.int("transaction.state.log.num.partitions"),
+        topic_replication_factor: values.short("transaction.state.log.replication.factor"),
+        topic_min_isr: values.int("transaction.state.log.min.isr"),
+        topic_segment_bytes: values.int("transaction.state.log.segment.bytes"),
     }
 }
 

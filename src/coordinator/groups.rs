@@ -15,6 +15,7 @@ use super::group::{
     Caller, GroupConfig, GroupReply, GroupRequest, GroupShard, SharedImage, response,
 };
 use super::runtime::{LoadError, PartitionLog, Runtime, RuntimeConfig};
+use super::shard::TransactionEnd;
 use crate::metadata::delta::MetadataChanges;
 use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -28,7 +29,7 @@ use crate::protocol::messages::{
     JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest,
     ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
     OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
-    SyncGroupResponse,
+    SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use crate::protocol::{ErrorCode, Uuid};
 
@@ -67,7 +68,7 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         let shard_image = image.clone();
         let new_shard = move || GroupShard::new(shard_config.clone(), shard_image.clone());
         GroupCoordinator {
-            runtime: Runtime::new(log, runtime, new_shard),
+            runtime: Runtime::new(log, runtime, new_shard, |_, effect| match effect {}),
             config,
             partition_count: partition_count.max(1),
             image,
@@ -228,6 +229,35 @@ impl<L: PartitionLog> GroupCoordinator<L> {
             Ok(GroupReply::OffsetCommit(response)) => response,
             other => response::commit_error(&request, error_of(other)),
         }
+    }
+
+    /// `verification`: what the log gave out before the transaction coordinator was asked.
+    pub async fn txn_offset_commit(
+        &self,
+        request: TxnOffsetCommitRequest,
+        verification: Option<u64>,
+    ) -> TxnOffsetCommitResponse {
+        let partition = self.partition_for(&request.group_id);
+        let request = Arc::new(request);
+        let call = GroupRequest::TxnOffsetCommit {
+            request: request.clone(),
+            verification,
+        };
+        match self.runtime.call(partition, call).await {
+            Ok(GroupReply::TxnOffsetCommit(response)) => response,
+            other => response::txn_commit_error(&request, error_of(other)),
+        }
+    }
+
+    /// Ends a producer's transaction in a partition of `__consumer_offsets`: its offsets count, or
+    /// are forgotten.
+    pub async fn end_transaction(
+        &self,
+        partition: i32,
+        end: TransactionEnd,
+    ) -> Result<(), ErrorCode> {
+        let call = GroupRequest::EndTransaction(end);
+        self.runtime.call(partition, call).await.map(drop)
     }
 
     /// All versions: the groups are asked one by one and answered in their order.

@@ -7,18 +7,22 @@
 //! | `runtime.rs` | the driver: appends, replays, holds answers until they are committed, timers |
 //! | `load.rs` | replaying a partition from its first batch to its last |
 //! | `group/` | the group machine: classic groups, committed offsets, what records tell of other groups |
-//! | `groups.rs` | the group coordinator as the broker calls it: one async function per API |
+//! | `transaction/` | the transaction machine: producers with a transactional id, and their transactions |
+//! | `groups.rs`, `transactions.rs` | the coordinators as the broker calls them: one async function per API |
 //!
-//! Only `runtime.rs` and `groups.rs` know tokio, locks, clocks and random numbers.
+//! Only `runtime.rs`, `groups.rs` and `transactions.rs` know tokio, locks, clocks and random numbers.
 pub mod group;
 pub mod groups;
 mod load;
 pub mod runtime;
 pub mod shard;
+pub mod transaction;
+pub mod transactions;
 
 pub use groups::{GroupCoordinator, RequestContext};
-pub use runtime::{Appended, PartitionLog};
-pub use shard::Now;
+pub use runtime::{Appended, BatchKind, PartitionLog};
+pub use shard::{Now, TransactionEnd};
+pub use transactions::TransactionCoordinator;
 
 #[cfg(test)]
 mod tests;

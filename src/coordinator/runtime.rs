@@ -15,8 +15,12 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::load;
-use super::shard::{Answer, Decision, EncodedRecord, Now, Shard, Token, append_error_to_client};
+use super::shard::{
+    Answer, Decision, EncodedRecord, Now, Shard, Token, TransactionEnd, Transactional,
+    append_error_to_client,
+};
 use crate::protocol::ErrorCode;
+use crate::record::control::{TransactionMarker, transaction_marker};
 use crate::record::{BatchBuilder, BatchError, BatchMeta, Compression};
 
 /// Records that need not be atomic go out in batches of about this size.
@@ -29,13 +33,33 @@ pub struct Appended {
     pub last_offset: i64,
 }
 
+/// What a batch has to do with transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchKind {
+    Plain,
+    /// Of a transaction, with what its verification began with.
+    Transactional {
+        verification: Option<u64>,
+    },
+    /// The end of one, written for this transaction version.
+    Marker {
+        transaction_version: i16,
+    },
+}
+
 /// The partitions of a coordinator's topic, as the broker has them. The calls are synchronous and
 /// quick; only `read` may wait for a disk, and runs on the blocking pool. They are made under the
 /// shard's lock: none may call the runtime back. [`Runtime::high_watermark_advanced`] is for a high
 /// watermark that moves later.
 pub trait PartitionLog: Send + Sync + 'static {
     /// Appends one batch as the partition's leader: all of it, or nothing.
-    fn append(&self, partition: i32, batch: Bytes, now_ms: i64) -> Result<Appended, ErrorCode>;
+    fn append(
+        &self,
+        partition: i32,
+        batch: Bytes,
+        kind: BatchKind,
+        now_ms: i64,
+    ) -> Result<Appended, ErrorCode>;
     /// What is below is committed.
     fn high_watermark(&self, partition: i32) -> i64;
     /// The first offset there is.
@@ -83,11 +107,13 @@ impl Default for RuntimeConfig {
 
 type ReplySender<S> = oneshot::Sender<Result<<S as Shard>::Reply, ErrorCode>>;
 
-/// Answers that may leave once the log is committed up to `end_offset`.
+/// What may leave once the log is committed up to `end_offset`.
 struct Uncommitted<S: Shard> {
     end_offset: i64,
+    /// When the answers are given up; the effects wait for as long as it takes.
     deadline_ms: i64,
     answers: Vec<Answer<S::Reply>>,
+    effects: Vec<S::Effect>,
 }
 
 enum Stage<S: Shard> {
@@ -116,6 +142,8 @@ pub struct Runtime<S: Shard, L: PartitionLog> {
     log: L,
     config: RuntimeConfig,
     new_shard: Box<dyn Fn() -> S + Send + Sync>,
+    /// Called with a partition and an effect of its shard, under the shard's lock.
+    on_effect: Box<dyn Fn(i32, S::Effect) + Send + Sync>,
     slots: Mutex<BTreeMap<i32, Arc<Slot<S>>>>,
     next_token: AtomicU64,
     started: Instant,
@@ -128,11 +156,13 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
         log: L,
         config: RuntimeConfig,
         new_shard: impl Fn() -> S + Send + Sync + 'static,
+        on_effect: impl Fn(i32, S::Effect) + Send + Sync + 'static,
     ) -> Arc<Runtime<S, L>> {
         Arc::new(Runtime {
             log,
             config,
             new_shard: Box::new(new_shard),
+            on_effect: Box::new(on_effect),
             slots: Mutex::new(BTreeMap::new()),
             next_token: AtomicU64::new(0),
             started: Instant::now(),
@@ -314,18 +344,9 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
             let Some(decision) = decision else { break };
             self.carry_out(slot, &mut state, now, decision);
         }
-        while let Some(late) = state.uncommitted.front()
-            && late.deadline_ms <= now.monotonic_ms
-        {
-            let error = append_error_to_client(ErrorCode::RequestTimedOut);
-            for answer in state
-                .uncommitted
-                .pop_front()
-                .into_iter()
-                .flat_map(|late| late.answers)
-            {
-                state.send(answer.token, Err(error));
-            }
+        let error = append_error_to_client(ErrorCode::RequestTimedOut);
+        for answer in state.take_late(now) {
+            state.send(answer.token, Err(error));
         }
         self.plan_wake_up(slot, &state);
     }
@@ -335,19 +356,32 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
         while let Some(Decision {
             records,
             answers,
+            transaction,
+            marker,
+            effects,
             after,
             atomic,
         }) = decisions.pop_front()
         {
-            let outcome = self.append(slot.partition, state, now, records, atomic);
+            let batching = Batching {
+                transaction,
+                atomic,
+            };
+            let outcome = self
+                .append(slot.partition, state, now, records, batching)
+                .and_then(|()| match marker {
+                    Some(end) => self.append_marker(slot.partition, state, now, end),
+                    None => Ok(()),
+                });
             match outcome {
-                Ok(()) if !answers.is_empty() => {
+                Ok(()) if !answers.is_empty() || !effects.is_empty() => {
                     let deadline_ms = now.monotonic_ms + self.config.commit_timeout_ms;
                     let end_offset = state.end_offset;
                     state.uncommitted.push_back(Uncommitted {
                         end_offset,
                         deadline_ms,
                         answers,
+                        effects,
                     });
                 }
                 Ok(()) => {}
@@ -374,14 +408,20 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
         state: &mut SlotState<S>,
         now: Now,
         records: Vec<S::Record>,
-        atomic: bool,
+        batching: Batching,
     ) -> Result<(), ErrorCode> {
+        let transaction = batching.transaction;
+        let kind = match transaction {
+            None => BatchKind::Plain,
+            Some(Transactional { verification, .. }) => BatchKind::Transactional { verification },
+        };
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
             let mut encoded = Vec::new();
             let mut batch = Vec::new();
             let mut size = 0;
-            while let Some(record) = records.next_if(|_| atomic || size < BATCH_BYTES_MAX) {
+            while let Some(record) = records.next_if(|_| batching.atomic || size < BATCH_BYTES_MAX)
+            {
                 let pair = S::encode(&record).map_err(|error| {
                     error!(
                         "a coordinator record of partition {partition} cannot be written: {error}"
@@ -392,40 +432,95 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
                 encoded.push(pair);
                 batch.push(record);
             }
-            let bytes = self.encode_batch(&encoded, now).map_err(|error| {
-                error!("a coordinator batch of partition {partition} cannot be written: {error}");
-                ErrorCode::UnknownServerError
-            })?;
-            let appended = self
-                .log
-                .append(partition, bytes, now.wall_ms)
+            let bytes = self
+                .encode_batch(&encoded, transaction, now)
                 .map_err(|error| {
                     error!(
-                        "coordinator partition {partition} cannot be appended to: {}",
-                        error.name()
+                        "a coordinator batch of partition {partition} cannot be written: {error}"
                     );
-                    append_error_to_client(error)
+                    ErrorCode::UnknownServerError
                 })?;
+            let appended = self.write(partition, bytes, kind, now)?;
             state.end_offset = appended.last_offset + 1;
+            let producer_id = transaction.map(|transaction| transaction.producer_id);
             if let Stage::Active(shard) = &mut state.stage {
                 for (offset, record) in (appended.base_offset..).zip(batch) {
-                    shard.replay(offset, None, record);
+                    shard.replay(offset, producer_id, record);
                 }
             }
         }
         Ok(())
     }
 
-    fn encode_batch(&self, records: &[EncodedRecord], now: Now) -> Result<Bytes, BatchError> {
+    /// Appends the end of a transaction and replays it.
+    fn append_marker(
+        &self,
+        partition: i32,
+        state: &mut SlotState<S>,
+        now: Now,
+        end: TransactionEnd,
+    ) -> Result<(), ErrorCode> {
+        let marker = TransactionMarker {
+            commit: end.committed,
+            coordinator_epoch: end.coordinator_epoch,
+        };
+        let (producer_id, epoch) = (end.producer_id, end.producer_epoch);
+        let batch =
+            transaction_marker(marker, producer_id, epoch, now.wall_ms).map_err(|error| {
+                error!("a marker for coordinator partition {partition} cannot be written: {error}");
+                ErrorCode::UnknownServerError
+            })?;
+        let kind = BatchKind::Marker {
+            transaction_version: end.transaction_version,
+        };
+        let appended = self.write(partition, batch, kind, now)?;
+        state.end_offset = appended.last_offset + 1;
+        if let Stage::Active(shard) = &mut state.stage {
+            shard.replay_end_transaction(producer_id, end.committed);
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        partition: i32,
+        batch: Bytes,
+        kind: BatchKind,
+        now: Now,
+    ) -> Result<Appended, ErrorCode> {
+        let appended = self.log.append(partition, batch, kind, now.wall_ms);
+        appended.map_err(|error| {
+            // A producer's mistake is no trouble of the log.
+            if kind == BatchKind::Plain {
+                error!(
+                    "coordinator partition {partition} cannot be appended to: {}",
+                    error.name()
+                );
+            }
+            append_error_to_client(error)
+        })
+    }
+
+    fn encode_batch(
+        &self,
+        records: &[EncodedRecord],
+        transaction: Option<Transactional>,
+        now: Now,
+    ) -> Result<Bytes, BatchError> {
         let mut builder = BatchBuilder::new();
         for (key, value) in records {
             builder.append(now.wall_ms, Some(key), value.as_deref(), &[])?;
         }
-        let compression = self.config.compression;
-        builder.finish(&BatchMeta {
-            compression,
+        let mut meta = BatchMeta {
+            compression: self.config.compression,
             ..BatchMeta::default()
-        })
+        };
+        if let Some(transaction) = transaction {
+            meta.producer_id = transaction.producer_id;
+            meta.producer_epoch = transaction.producer_epoch;
+            meta.transactional = true;
+        }
+        builder.finish(&meta)
     }
 
     fn release(&self, slot: &Slot<S>, state: &mut SlotState<S>) {
@@ -434,8 +529,13 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
             while let Some(next) = state.uncommitted.front()
                 && next.end_offset <= high_watermark
             {
-                let done = state.uncommitted.pop_front();
-                for Answer { token, reply } in done.into_iter().flat_map(|done| done.answers) {
+                let Some(done) = state.uncommitted.pop_front() else {
+                    break;
+                };
+                for effect in done.effects {
+                    (self.on_effect)(slot.partition, effect);
+                }
+                for Answer { token, reply } in done.answers {
                     state.send(token, Ok(reply));
                 }
             }
@@ -448,7 +548,10 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
             Stage::Active(shard) => shard.next_deadline_ms(),
             Stage::Loading | Stage::Gone => None,
         };
-        let commit = state.uncommitted.front().map(|waiting| waiting.deadline_ms);
+        let mut uncommitted = state.uncommitted.iter();
+        let commit = uncommitted
+            .find(|waiting| !waiting.answers.is_empty())
+            .map(|waiting| waiting.deadline_ms);
         let next = shard.into_iter().chain(commit).min().unwrap_or(i64::MAX);
         if next < slot.deadline_ms.swap(next, Ordering::SeqCst) {
             self.wake_timers.notify_one();
@@ -467,7 +570,31 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
     }
 }
 
+/// How the records of a decision go into the log.
+#[derive(Clone, Copy)]
+struct Batching {
+    transaction: Option<Transactional>,
+    atomic: bool,
+}
+
 impl<S: Shard> SlotState<S> {
+    /// Answers that have waited too long for the high watermark.
+    fn take_late(&mut self, now: Now) -> Vec<Answer<S::Reply>> {
+        let mut late = Vec::new();
+        for waiting in &mut self.uncommitted {
+            if waiting.deadline_ms > now.monotonic_ms {
+                break;
+            }
+            late.append(&mut waiting.answers);
+        }
+        let is_done =
+            |waiting: &Uncommitted<S>| waiting.answers.is_empty() && waiting.effects.is_empty();
+        while self.uncommitted.front().is_some_and(is_done) {
+            self.uncommitted.pop_front();
+        }
+        late
+    }
+
     /// Whoever asked may have gone meanwhile.
     fn send(&mut self, token: Token, reply: Result<S::Reply, ErrorCode>) {
         if let Some(sender) = self.waiting.remove(&token) {

@@ -29,15 +29,43 @@ pub struct Answer<R> {
     pub reply: R,
 }
 
+/// The transaction that records belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transactional {
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    /// What the partition's log gave out before the transaction coordinator was asked about it.
+    pub verification: Option<u64>,
+}
+
+/// The end of a producer's transaction in a partition of the coordinator's topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionEnd {
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    pub committed: bool,
+    /// Fences markers of a transaction coordinator that has been replaced.
+    pub coordinator_epoch: i32,
+    /// 2 and above: the epoch was raised for this marker.
+    pub transaction_version: i16,
+}
+
 /// What a request, a timer or an append decided.
 ///
 /// The driver appends `records`, replays them, tells the shard through [`Shard::appended`], and
-/// sends `answers` once the log's high watermark covers all that was appended so far. If the append
-/// fails nothing is replayed, the shard is told, and the tokens of `answers` get the error instead.
+/// sends `answers` and hands out `effects` once the log's high watermark covers all that was
+/// appended so far. If the append fails nothing is replayed, the shard is told, the tokens of
+/// `answers` get the error instead, and there are no effects.
 #[derive(Debug)]
 pub struct Decision<S: Shard> {
     pub records: Vec<S::Record>,
     pub answers: Vec<Answer<S::Reply>>,
+    /// The transaction whose commit the records wait for; none: they count at once.
+    pub transaction: Option<Transactional>,
+    /// A marker that is appended behind the records.
+    pub marker: Option<TransactionEnd>,
+    /// What has to be done outside of this partition.
+    pub effects: Vec<S::Effect>,
     /// What the shard wants to hear about once the records are in the log (or could not be
     /// appended).
     pub after: Option<S::AfterAppend>,
@@ -50,6 +78,9 @@ impl<S: Shard> Default for Decision<S> {
         Decision {
             records: Vec::new(),
             answers: Vec::new(),
+            transaction: None,
+            marker: None,
+            effects: Vec::new(),
             after: None,
             atomic: true,
         }
@@ -71,6 +102,8 @@ pub trait Shard: Sized + Send + 'static {
     type Reply: Send;
     type Record: Send;
     type AfterAppend: Send;
+    /// Work for others that follows from a decision.
+    type Effect: Send;
 
     /// Reads a record; `None` if its kind is unknown to this version: it is skipped and stays in
     /// the log.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::group::GroupConfig;
-use super::runtime::{Appended, LoadError, PartitionLog, RuntimeConfig};
+use super::runtime::{Appended, BatchKind, LoadError, PartitionLog, RuntimeConfig};
 use super::{GroupCoordinator, RequestContext};
 use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -80,7 +80,13 @@ impl MemoryLog {
 }
 
 impl PartitionLog for MemoryLog {
-    fn append(&self, partition: i32, batch: Bytes, _now_ms: i64) -> Result<Appended, ErrorCode> {
+    fn append(
+        &self,
+        partition: i32,
+        batch: Bytes,
+        _kind: BatchKind,
+        _now_ms: i64,
+    ) -> Result<Appended, ErrorCode> {
         let mut state = self.0.lock();
         if let Some(error) = state.failure {
             return Err(error);

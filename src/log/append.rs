@@ -17,6 +17,7 @@ use super::producer_state::{BatchMetadata, ProducerBatch, ProducerUpdates};
 use super::recovery::{producer_batch, txn_marker};
 use super::segment::{PlacedBatch, Segment};
 use super::txn_index::{self, AbortedTransaction};
+use super::verification::Transactions;
 use crate::record::{
     AppendRules, BatchError, BatchView, Compression, HEADER_LEN, HeaderPatch, InvalidBatch,
     NO_TIMESTAMP, RecordFacts, RejectReason, TimestampType, recompress, renumber,
@@ -103,6 +104,24 @@ impl Log {
         leader_epoch: i32,
         now_ms: i64,
     ) -> Result<LogAppendInfo, AppendError> {
+        self.append_in_transaction(
+            records,
+            origin,
+            Transactions::Unverified,
+            leader_epoch,
+            now_ms,
+        )
+    }
+
+    /// As [`Log::append_as_leader`]; what the batches have to do with transactions is checked too.
+    pub fn append_in_transaction(
+        &self,
+        records: Bytes,
+        origin: AppendOrigin,
+        transactions: Transactions,
+        leader_epoch: i32,
+        now_ms: i64,
+    ) -> Result<LogAppendInfo, AppendError> {
         self.activate()?;
         let config = self.config();
         let checked = self.check(&records, origin, &config, now_ms)?;
@@ -113,6 +132,7 @@ impl Log {
         let mut next_offset = self.log_end_offset();
         let mut out = Outgoing::new(checked.len());
         let mut headers = Vec::with_capacity(checked.len());
+        let mut transactional = Vec::new();
         for checked in &checked {
             let batch = whole(&checked.bytes)?;
             let timestamp = match append_time {
@@ -138,9 +158,18 @@ impl Log {
                 {
                     return Ok(self.duplicate(found));
                 }
+                let Writer {
+                    producers,
+                    verifications,
+                    ..
+                } = &mut *writer;
+                verifications.check(&self.tp, producers, &known, origin, transactions)?;
                 writer
                     .producers
                     .check(&self.tp, &known, origin, &mut out.updates)?;
+            }
+            if batch.is_transactional() {
+                transactional.push(batch.producer_id());
             }
             headers.push(batch.patched_header(&patch));
             next_offset = placed.last_offset + 1;
@@ -155,6 +184,9 @@ impl Log {
         }
         let info = self.info(&out, append_time.unwrap_or(NO_TIMESTAMP));
         self.write(&mut writer, out, &mut bufs, &config, now_ms)?;
+        for producer_id in transactional {
+            writer.verifications.end(producer_id);
+        }
         drop(writer);
         self.flush_if_due(&config, now_ms)?;
         Ok(info)

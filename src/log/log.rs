@@ -28,6 +28,7 @@ use super::recovery::Recovery;
 use super::retention::PendingRemoval;
 use super::segment::Segment;
 use super::storage::{Disk, OpenMode, RealDisk};
+use super::verification::Verifications;
 use crate::protocol::Uuid;
 
 /// Kafka's `producer.id.expiration.ms`.
@@ -110,6 +111,7 @@ pub struct Log {
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     pub producers: ProducerStates,
+    pub verifications: Verifications,
     pub closed: bool,
 }
 
@@ -160,7 +162,7 @@ impl Log {
             segments: ArcSwap::from_pointee(loaded.segments),
             writer: Mutex::new(Writer {
                 producers: loaded.producers.unwrap_or_default(),
-                closed: false,
+                ..Writer::default()
             }),
             epochs: Mutex::new(loaded.epochs),
             epochs_unwritten: AtomicBool::new(activated),
@@ -322,10 +324,10 @@ impl Log {
     /// Forgets producers that were silent too long.
     pub fn expire_producers(&self, now_ms: i64) {
         if self.activated.load(Acquire) {
-            self.writer
-                .lock()
-                .producers
-                .expire(now_ms, self.producer_expiration_ms);
+            let mut writer = self.writer.lock();
+            let expiration_ms = self.producer_expiration_ms;
+            writer.producers.expire(now_ms, expiration_ms);
+            writer.verifications.expire(now_ms, expiration_ms);
         }
     }
 

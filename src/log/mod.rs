@@ -56,6 +56,7 @@ mod swap;
 pub mod time_index;
 mod topic_configs;
 pub mod txn_index;
+mod verification;
 pub mod verify;
 
 #[cfg(test)]
@@ -71,3 +72,4 @@ pub use names::TopicPartition;
 pub use read::{LogRead, LogSlice, ReadLimit};
 pub use relocation::{FoundFuture, MoveError};
 pub use txn_index::AbortedTransaction;
+pub use verification::{Transactions, UnverifiedBatch, VerificationGuard};

@@ -228,6 +228,17 @@ impl ProducerStates {
         self.producers.values()
     }
 
+    pub fn get(&self, producer_id: i64) -> Option<&ProducerState> {
+        self.producers.get(&producer_id)
+    }
+
+    /// Whether a transaction of the producer, in this epoch, is under way here.
+    pub fn has_transaction(&self, producer_id: i64, epoch: i16) -> bool {
+        self.get(producer_id).is_some_and(|producer| {
+            producer.current_txn_first_offset.is_some() && producer.epoch == epoch
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.producers.is_empty()
     }

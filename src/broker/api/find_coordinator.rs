@@ -1,12 +1,12 @@
 //! FindCoordinator (key 10), versions 0–6.
 //!
-//! The first question for a group creates `__consumer_offsets`. Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile and
+//! The first question for a group creates `__consumer_offsets`, for a transactional id `__transaction_state`. Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile and
 //! makes the client ask again; here the answer waits for the topic.
 //!
 //! - 1: key types (0 group, 1 transaction, 2 share), error message. 3: flexible. 4: several keys (KIP-699).
 //! - 5: transactions (KIP-890). 6: share groups (KIP-932).
 //!
-//! Transactions and share groups have no coordinator yet and are refused with an error that clients do not retry.
+//! Share groups have no coordinator yet and are refused with an error that clients do not retry.
 
 use tracing::warn;
 
@@ -18,6 +18,7 @@ use crate::protocol::messages::find_coordinator_response::Coordinator;
 use crate::protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 const FIRST_WITH_SEVERAL: i16 = 4;
 
 pub async fn handle(
@@ -82,9 +83,8 @@ impl Found {
 }
 
 async fn find(cx: &RequestContext<'_>, key_type: i8, key: &str) -> Found {
-    if key_type != GROUP {
+    if key_type != GROUP && key_type != TRANSACTION {
         let kind = match key_type {
-            1 => "transactions",
             2 => "share groups",
             _ => {
                 return Found::Failed(
@@ -100,14 +100,18 @@ async fn find(cx: &RequestContext<'_>, key_type: i8, key: &str) -> Found {
         );
         return Found::Failed(ErrorCode::InvalidRequest, message);
     }
-    if let Err(error) = auto_create::ensure_offsets_topic(cx).await {
+    let topic = match key_type {
+        TRANSACTION => auto_create::TRANSACTION_TOPIC,
+        _ => auto_create::OFFSETS_TOPIC,
+    };
+    if let Err(error) = auto_create::ensure_topic(cx, topic).await {
         return Found::Failed(error, error.message().to_owned());
     }
-    match cx
-        .broker
-        .group_coordinator_of(key)
-        .and_then(|id| cx.broker.endpoint_of(id, &cx.peer.listener))
-    {
+    let coordinator = match key_type {
+        TRANSACTION => cx.broker.transaction_coordinator_of(key),
+        _ => cx.broker.group_coordinator_of(key),
+    };
+    match coordinator.and_then(|id| cx.broker.endpoint_of(id, &cx.peer.listener)) {
         Some(node) => Found::At(node),
         None => {
             let error = ErrorCode::CoordinatorNotAvailable;

@@ -3,6 +3,8 @@
 //! A handler asks whoever owns the matter (logs, controller, coordinators) and maps what it hears to Kafka's error
 //! codes, per topic and partition. An API is in the table below when every version of it that Kafka offers is handled.
 
+pub mod add_offsets_to_txn;
+pub mod add_partitions_to_txn;
 pub mod alter_replica_log_dirs;
 pub mod api_versions;
 pub mod consumer_group_describe;
@@ -16,7 +18,10 @@ pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
+pub mod describe_producers;
 pub mod describe_topic_partitions;
+pub mod describe_transactions;
+pub mod end_txn;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -28,12 +33,15 @@ pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
 pub mod list_partition_reassignments;
+pub mod list_transactions;
 pub mod metadata;
 pub mod offset_commit;
 pub mod offset_fetch;
 pub mod produce;
 pub mod sync_group;
 mod topic_view;
+pub mod txn_offset_commit;
+pub mod write_txn_markers;
 
 use std::ops::RangeInclusive;
 
@@ -61,6 +69,19 @@ pub(super) fn unknown_name(name: &str) -> ErrorCode {
     } else {
         ErrorCode::InvalidTopicException
     }
+}
+
+/// The error code for a transactional request: versions 0 and 1 have no PRODUCER_FENCED.
+fn fenced_for(version: i16, outcome: Result<(), ErrorCode>) -> i16 {
+    const FIRST_WITH_FENCED: i16 = 2;
+    let error = match outcome {
+        Ok(()) => ErrorCode::None,
+        Err(ErrorCode::ProducerFenced) if version < FIRST_WITH_FENCED => {
+            ErrorCode::InvalidProducerEpoch
+        }
+        Err(error) => error,
+    };
+    error.code()
 }
 
 /// Where the routing of most APIs is written down: key, listeners, request type, module.
@@ -122,6 +143,14 @@ apis! {
     ConsumerGroupHeartbeat (true, false) ConsumerGroupHeartbeatRequest => consumer_group_heartbeat;
     ConsumerGroupDescribe (true, false) ConsumerGroupDescribeRequest => consumer_group_describe;
     ListConfigResources (true, false) ListConfigResourcesRequest => list_config_resources;
+    AddPartitionsToTxn (true, false) AddPartitionsToTxnRequest => add_partitions_to_txn;
+    AddOffsetsToTxn (true, false) AddOffsetsToTxnRequest => add_offsets_to_txn;
+    EndTxn (true, false) EndTxnRequest => end_txn;
+    WriteTxnMarkers (true, false) WriteTxnMarkersRequest => write_txn_markers;
+    TxnOffsetCommit (true, false) TxnOffsetCommitRequest => txn_offset_commit;
+    DescribeProducers (true, false) DescribeProducersRequest => describe_producers;
+    DescribeTransactions (true, false) DescribeTransactionsRequest => describe_transactions;
+    ListTransactions (true, false) ListTransactionsRequest => list_transactions;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
         => describe_topic_partitions;
 }
@@ -136,7 +165,12 @@ pub(super) async fn answer(
     match key {
         ApiKey::Produce => {
             let request = ProduceRequest::decode(&mut body, cx.api_version)?;
-            Ok(match produce::handle(cx, request).await {
+            // What is written in a transaction is verified first; that may have to wait.
+            let outcome = match request.transactional_id {
+                None => produce::handle(cx, request).await,
+                Some(_) => Box::pin(produce::handle_transactional(cx, request)).await,
+            };
+            Ok(match outcome {
                 produce::Outcome::Response(response) => encode(cx, correlation_id, &response),
                 produce::Outcome::Silent => Reply::Nothing,
                 produce::Outcome::Close(why) => Reply::Close(why),

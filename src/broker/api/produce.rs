@@ -7,19 +7,18 @@
 //! - 3: transactional id; record format v2 only. 5: log start offset. 7: zstd. 8: record errors (KIP-467).
 //! - 9: flexible. 10: leader hints (KIP-951). 11, 12: transactions (KIP-890). 13: topic ids (KIP-516).
 //!
-//! Versions 0–2 are advertised, since librdkafka asks for them, and refused, as Kafka does. Transactional batches are
-//! refused until there is a transaction coordinator.
-
-use bytes::Bytes;
-use tracing::warn;
+//! Versions 0–2 are advertised, since librdkafka asks for them, and refused, as Kafka does.
 
 mod committed;
+mod transactional;
+
+use bytes::Bytes;
 
 use crate::broker::aside::aside;
 use crate::broker::context::RequestContext;
 use crate::broker::errors::append_error;
 use crate::broker::partition::Partition;
-use crate::log::AppendOrigin;
+use crate::log::{AppendOrigin, Transactions};
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
@@ -32,12 +31,13 @@ use crate::record::{self, BatchError};
 use committed::Uncommitted;
 use std::sync::Arc;
 
+use transactional::Verified;
+
 /// `acks` of a producer that waits for the whole ISR.
 const ALL: i16 = -1;
 const FIRST_BY_ID: i16 = 13;
 const FIRST_WITH_LEADER_HINTS: i16 = 10;
 const FIRST_WITH_ZSTD: i16 = 7;
-const TRANSACTIONS_MISSING: &str = "transactions are not supported yet by this broker";
 
 /// What an acks=0 producer is told: nothing, or that the connection is closed.
 pub enum Outcome {
@@ -47,11 +47,25 @@ pub enum Outcome {
 }
 
 pub async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> Outcome {
+    produce(cx, request, &Verified::default()).await
+}
+
+/// With a transactional id: what is written is verified first.
+pub async fn handle_transactional(cx: &RequestContext<'_>, request: ProduceRequest) -> Outcome {
+    let verified = Verified::of(cx, &request).await;
+    produce(cx, request, &verified).await
+}
+
+async fn produce(
+    cx: &RequestContext<'_>,
+    request: ProduceRequest,
+    verified: &Verified,
+) -> Outcome {
     let (acks, timeout_ms) = (request.acks, request.timeout_ms);
     let Appended {
         mut response,
         uncommitted,
-    } = append_all(cx, request);
+    } = append_all(cx, request, verified);
     if !uncommitted.is_empty() {
         // Rare, and not to weigh on every connection.
         Box::pin(committed::wait(&mut response, uncommitted, timeout_ms)).await;
@@ -82,10 +96,14 @@ struct Appended {
     uncommitted: Vec<Uncommitted>,
 }
 
-fn append_all(cx: &RequestContext<'_>, request: ProduceRequest) -> Appended {
+fn append_all(
+    cx: &RequestContext<'_>,
+    request: ProduceRequest,
+    verified: &Verified,
+) -> Appended {
     let mut all = Appended::default();
     for topic in request.topic_data {
-        let produced = produce_topic(cx, request.acks, topic, &mut all);
+        let produced = produce_topic(cx, request.acks, topic, verified, &mut all);
         all.response.responses.push(produced);
     }
     all
@@ -95,14 +113,11 @@ fn produce_topic(
     cx: &RequestContext<'_>,
     acks: i16,
     topic: TopicProduceData,
+    verified: &Verified,
     all: &mut Appended,
 ) -> TopicProduceResponse {
     let by_id = cx.api_version >= FIRST_BY_ID;
-    let hosted = if by_id {
-        cx.broker.topics.by_id(&topic.topic_id)
-    } else {
-        cx.broker.topics.by_name(&topic.name)
-    };
+    let hosted = transactional::hosted(cx, &topic);
     let missing = |index| match cx.broker.image().topics.get_by_id(topic.topic_id) {
         None if by_id => ErrorCode::UnknownTopicId,
         Some(known) if by_id => cx.broker.absent_partition(&known.name, index),
@@ -118,7 +133,7 @@ fn produce_topic(
         partition
             .ok_or_else(|| missing(index).into())
             .and_then(|partition| {
-                let (response, end) = produce_partition(cx, acks, &partition, data)?;
+                let (response, end) = produce_partition(cx, acks, &partition, data, verified)?;
                 if acks == ALL && partition.log.high_watermark() < end {
                     let place = (topic_at, at);
                     all.uncommitted
@@ -192,12 +207,17 @@ fn produce_partition(
     acks: i16,
     partition: &Arc<Partition>,
     data: PartitionProduceData,
+    verified: &Verified,
 ) -> Result<(PartitionProduceResponse, i64), Failure> {
     let records = match data.records {
         Some(Records::Bytes(records)) => records,
         _ => Bytes::new(),
     };
-    let takes_long = check_batch(cx, partition, &records)?;
+    let (is_transactional, takes_long) = check_batch(cx, partition, &records)?;
+    let transactions = match is_transactional {
+        true => verified.check(cx, partition)?,
+        false => Transactions::Unverified,
+    };
     let leadership = partition
         .lead(-1)
         .map_err(|error| not_leader(cx, partition, error))?;
@@ -207,7 +227,7 @@ fn produce_partition(
     let (origin, epoch) = (AppendOrigin::Client, leadership.leader_epoch);
     let append = || {
         let log = &partition.log;
-        log.append_as_leader(records, origin, epoch, cx.now_ms)
+        log.append_in_transaction(records, origin, transactions, epoch, cx.now_ms)
     };
     let appended = if takes_long { aside(append) } else { append() };
     let appended = appended.map_err(|e| append_error(partition, e))?;
@@ -225,12 +245,12 @@ fn produce_partition(
 }
 
 /// What is the request's own affair, beyond what the log checks: one batch per partition, codecs of the version.
-/// Whether appending it takes long.
+/// Whether it is transactional, and whether appending it takes long.
 fn check_batch(
     cx: &RequestContext<'_>,
     partition: &Arc<Partition>,
     records: &Bytes,
-) -> Result<bool, Failure> {
+) -> Result<(bool, bool), Failure> {
     let batch = match record::BatchView::first(records) {
         Ok(Some(batch)) => batch,
         Ok(None) | Err(BatchError::OldMagic(_)) => return Err(ErrorCode::InvalidRecord.into()),
@@ -253,18 +273,8 @@ fn check_batch(
     {
         return Err(ErrorCode::UnsupportedCompressionType.into());
     }
-    if batch.is_transactional() {
-        warn!(
-            "refused a transactional batch of client {:?} for {}-{}: {TRANSACTIONS_MISSING}",
-            cx.client_id(),
-            partition.topic,
-            partition.index
-        );
-        let mut failure = Failure::from(ErrorCode::InvalidRequest);
-        failure.message = Some(TRANSACTIONS_MISSING.into());
-        return Err(failure);
-    }
-    Ok(partition.log.append_takes_long(&batch))
+    let takes_long = partition.log.append_takes_long(&batch);
+    Ok((batch.is_transactional(), takes_long))
 }
 
 fn not_leader(cx: &RequestContext<'_>, partition: &Partition, error: ErrorCode) -> Failure {

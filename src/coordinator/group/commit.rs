@@ -52,7 +52,7 @@ impl GroupShard {
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let error = if self.metadata_is_too_large(partition) {
+                let error = if self.metadata_is_too_large(partition.committed_metadata.as_deref()) {
                     ErrorCode::OffsetMetadataTooLarge
                 } else {
                     let value = CommittedOffset {
@@ -80,13 +80,9 @@ impl GroupShard {
     }
 
     /// Kafka counts UTF-16 units against a limit in bytes.
-    fn metadata_is_too_large(&self, partition: &OffsetCommitRequestPartition) -> bool {
-        let length = |metadata: &String| metadata.encode_utf16().count();
+    pub(super) fn metadata_is_too_large(&self, metadata: Option<&str>) -> bool {
         let max = usize::try_from(self.config.offset_metadata_max_bytes).unwrap_or(0);
-        partition
-            .committed_metadata
-            .as_ref()
-            .is_some_and(|metadata| length(metadata) > max)
+        metadata.is_some_and(|metadata| metadata.encode_utf16().count() > max)
     }
 
     fn validate_commit(

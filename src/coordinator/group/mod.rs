@@ -11,7 +11,7 @@
 //! | `rebalance.rs` | join phase, sync phase, deadlines |
 //! | `join.rs`, `membership.rs` | JoinGroup; SyncGroup, Heartbeat, LeaveGroup |
 //! | `consumer/` | consumer groups of the new protocol |
-//! | `commit.rs`, `fetch.rs` | offsets |
+//! | `commit.rs`, `txn_commit.rs`, `fetch.rs` | offsets |
 //! | `admin.rs` | describe, list, delete, retention |
 //! | `invariants.rs` | what is always true |
 mod admin;
@@ -29,6 +29,7 @@ mod record;
 mod shard;
 mod stored;
 mod timers;
+mod txn_commit;
 
 #[cfg(test)]
 mod tests;
@@ -47,4 +48,5 @@ pub(in crate::coordinator) mod response {
     pub use super::fetch::{fetch_error, from_old_request, to_old_response};
     pub use super::join::for_version;
     pub use super::rebalance::{join_error, sync_error};
+    pub use super::txn_commit::txn_commit_error;
 }

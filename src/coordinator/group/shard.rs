@@ -4,6 +4,7 @@
 //! after a load but for groups whose last generation had members. A group has a live half from its
 //! first JoinGroup on until it is empty again and the log says so.
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -18,7 +19,7 @@ use super::rebalance::Step;
 use super::record::{GroupMetadataValue, GroupRecord};
 use super::stored::{Stored, StoredGroup};
 use super::timers::{TimerKey, Timers};
-use crate::coordinator::shard::{Decision, EncodedRecord, Now, Shard, Token};
+use crate::coordinator::shard::{Decision, EncodedRecord, Now, Shard, Token, TransactionEnd};
 use crate::metadata::delta::MetadataChanges;
 use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::consumer_group_describe_response;
@@ -31,7 +32,7 @@ use crate::protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, HeartbeatRequest,
     HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-    SyncGroupRequest, SyncGroupResponse,
+    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use crate::protocol::wire::{DecodeError, EncodeError};
 use crate::protocol::{ErrorCode, Uuid};
@@ -63,6 +64,13 @@ pub enum GroupRequest {
         /// Shared with whoever builds the response if there is none from here.
         request: Arc<OffsetCommitRequest>,
     },
+    /// Verified with the transaction coordinator.
+    TxnOffsetCommit {
+        request: Arc<TxnOffsetCommitRequest>,
+        verification: Option<u64>,
+    },
+    /// Not a client's: a producer's transaction ends in this partition.
+    EndTransaction(TransactionEnd),
     OffsetFetch {
         request: OffsetFetchRequestGroup,
         require_stable: bool,
@@ -92,6 +100,8 @@ pub enum GroupReply {
     Heartbeat(HeartbeatResponse),
     Leave(LeaveGroupResponse),
     OffsetCommit(OffsetCommitResponse),
+    TxnOffsetCommit(TxnOffsetCommitResponse),
+    TransactionEnded,
     OffsetFetch(OffsetFetchResponseGroup),
     OffsetDelete(OffsetDeleteResponse),
     Describe(Vec<DescribedGroup>),
@@ -259,6 +269,18 @@ impl GroupShard {
                 api_version,
                 request,
             } => self.offset_commit(now, token, api_version, &request),
+            GroupRequest::TxnOffsetCommit {
+                request,
+                verification,
+            } => self.txn_offset_commit(now, token, &request, verification),
+            GroupRequest::EndTransaction(end) => {
+                let mut decision = GroupDecision {
+                    marker: Some(end),
+                    ..Default::default()
+                };
+                decision.answer(token, GroupReply::TransactionEnded);
+                decision
+            }
             GroupRequest::OffsetFetch {
                 request,
                 require_stable,
@@ -320,6 +342,7 @@ impl Shard for GroupShard {
     type Reply = GroupReply;
     type Record = GroupRecord;
     type AfterAppend = AfterAppend;
+    type Effect = Infallible;
 
     fn decode(key: Bytes, value: Option<Bytes>) -> Result<Option<GroupRecord>, DecodeError> {
         GroupRecord::decode(key, value)

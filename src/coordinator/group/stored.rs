@@ -119,6 +119,11 @@ impl ModernGroup {
         }
     }
 
+    /// Share groups keep no offsets here.
+    pub fn has_offsets(&self) -> bool {
+        self.group_type != GroupType::Share
+    }
+
     /// Whether the group has offsets to give.
     pub fn validate_fetch(&self, member_id: Option<&str>, epoch: i32) -> Result<bool, ErrorCode> {
         if self.group_type == GroupType::Share {

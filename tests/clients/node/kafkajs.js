@@ -55,10 +55,54 @@ async function consume(bootstrap, topic, groupId) {
   say('left')
 }
 
+async function transactional(kafka, transactionalId) {
+  const producer = kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, retry: { retries: 3 } })
+  await producer.connect()
+  return producer
+}
+
+async function transact(bootstrap, topic, groupId) {
+  const kafka = client(bootstrap)
+  const first = await transactional(kafka, 'kafkajs')
+  const inTransaction = async (producer, value, offsets) => {
+    const transaction = await producer.transaction()
+    await transaction.send({ topic, messages: [{ value }] })
+    if (offsets) await transaction.sendOffsets(offsets)
+    return transaction
+  }
+  await (await inTransaction(first, 'committed-1')).commit()
+  await (await inTransaction(first, 'aborted')).abort()
+  const topics = [{ topic, partitions: [{ partition: 0, offset: '42' }] }]
+  await (await inTransaction(first, 'committed-2', { consumerGroupId: groupId, topics })).commit()
+  const second = await transactional(kafka, 'kafkajs')
+  const taken = await inTransaction(second, 'committed-3')
+  await (inTransaction(first, 'fenced').then((transaction) => transaction.commit()).catch(() => say('fenced')))
+  await taken.commit()
+  const admin = kafka.admin()
+  await admin.connect()
+  const [{ partitions }] = await admin.fetchOffsets({ groupId, topics: [topic] })
+  say('offset', partitions.find(({ partition }) => partition === 0).offset)
+  await admin.disconnect()
+  const consumer = kafka.consumer({ groupId: `${groupId}-reader`, maxWaitTimeInMs: 100 })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  await new Promise((resolve, reject) => {
+    const eachMessage = async ({ message }) => {
+      say('read', message.value.toString())
+      if (message.value.toString() === 'committed-3') resolve()
+    }
+    consumer.run({ autoCommit: false, eachMessage }).catch(reject)
+  })
+  await consumer.disconnect()
+  await second.disconnect()
+  await first.disconnect()
+}
+
 async function main([what, ...args]) {
   if (what === 'codecs') Object.keys(CODECS).forEach((codec) => say(codec))
   else if (what === 'produce') await produce(...args)
   else if (what === 'consume') await consume(...args)
+  else if (what === 'transact') await transact(...args)
   else throw new Error(`unknown command: ${what}`)
 }
 

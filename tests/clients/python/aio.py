@@ -1,7 +1,7 @@
 import asyncio
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, KafkaError
 
 import member
 
@@ -59,4 +59,56 @@ async def consume_async(bootstrap, topic, group):
     member.say("left")
 
 
-member.main(["none", "gzip", "snappy", "lz4", "zstd"], produce, consume)
+def transact(*args):
+    asyncio.run(transact_async(*args))
+
+
+async def transactional(bootstrap, name):
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=name)
+    await producer.start()
+    return producer
+
+
+async def transact_async(bootstrap, topic, group):
+    first = await transactional(bootstrap, "aiokafka")
+    async with first.transaction():
+        await first.send(topic, b"committed-1")
+    await first.begin_transaction()
+    await first.send_and_wait(topic, b"aborted")
+    await first.abort_transaction()
+    partition = TopicPartition(topic, 0)
+    async with first.transaction():
+        await first.send(topic, b"committed-2")
+        await first.send_offsets_to_transaction({partition: member.OFFSET}, group)
+    second = await transactional(bootstrap, "aiokafka")
+    try:
+        async with first.transaction():
+            await first.send_and_wait(topic, b"fenced")
+    except KafkaError:
+        member.say("fenced")
+    async with second.transaction():
+        await second.send(topic, b"committed-3")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
+    consumer.assign([partition])
+    async with consumer:
+        member.say("offset", await consumer.committed(partition))
+        consumer.seek(partition, 0)
+        async for record in consumer:
+            value = record.value.decode()
+            member.say("read", value)
+            if value == "committed-3":
+                break
+    await second.stop()
+    try:
+        await first.stop()
+    except KafkaError:
+        pass  # it was fenced
+
+
+member.main(["none", "gzip", "snappy", "lz4", "zstd"], produce, consume, transact)

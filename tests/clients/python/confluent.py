@@ -1,4 +1,4 @@
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 import member
 
@@ -58,4 +58,54 @@ def commit(consumer):
             raise
 
 
-member.main(["none", "gzip", "snappy", "lz4", "zstd"], produce, consume)
+def transactional(bootstrap, name):
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
+    producer.init_transactions(60)
+    return producer
+
+
+def transact(bootstrap, topic, group):
+    consumer = Consumer({
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+    })
+    first = transactional(bootstrap, "confluent")
+    first.begin_transaction()
+    first.produce(topic, "committed-1")
+    first.commit_transaction(60)
+    first.begin_transaction()
+    first.produce(topic, "aborted")
+    first.flush(60)
+    first.abort_transaction(60)
+    first.begin_transaction()
+    first.produce(topic, "committed-2")
+    offsets = [TopicPartition(topic, 0, member.OFFSET)]
+    first.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 60)
+    first.commit_transaction(60)
+    second = transactional(bootstrap, "confluent")
+    first.begin_transaction()
+    first.produce(topic, "fenced")
+    try:
+        first.commit_transaction(60)
+    except KafkaException as e:
+        assert e.args[0].fatal(), e
+        member.say("fenced")
+    second.begin_transaction()
+    second.produce(topic, "committed-3")
+    second.commit_transaction(60)
+    committed = consumer.committed([TopicPartition(topic, 0)], 60)
+    member.say("offset", committed[0].offset)
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    value = None
+    while value != "committed-3":
+        message = consumer.poll(60)
+        assert message is not None and not message.error(), message
+        value = message.value().decode()
+        member.say("read", value)
+    consumer.close()
+
+
+member.main(["none", "gzip", "snappy", "lz4", "zstd"], produce, consume, transact)

@@ -1,5 +1,6 @@
-from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer
-from kafka.errors import CommitFailedError, RebalanceInProgressError
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from kafka.structs import OffsetAndMetadata
 
 import member
 
@@ -51,4 +52,52 @@ def consume(bootstrap, topic, group):
     member.say("left")
 
 
-member.main(["none", "gzip", "snappy", "lz4", "zstd"], produce, consume)
+def transactional(bootstrap, name):
+    producer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=name)
+    producer.init_transactions()
+    return producer
+
+
+def transact(bootstrap, topic, group):
+    first = transactional(bootstrap, "kafka-python")
+    first.begin_transaction()
+    first.send(topic, b"committed-1")
+    first.commit_transaction()
+    first.begin_transaction()
+    first.send(topic, b"aborted").get(60)
+    first.abort_transaction()
+    first.begin_transaction()
+    first.send(topic, b"committed-2")
+    offsets = {TopicPartition(topic, 0): OffsetAndMetadata(member.OFFSET, "", -1)}
+    first.send_offsets_to_transaction(offsets, group)
+    first.commit_transaction()
+    second = transactional(bootstrap, "kafka-python")
+    try:
+        first.begin_transaction()
+        first.send(topic, b"fenced").get(60)
+        first.commit_transaction()
+    except KafkaError:
+        member.say("fenced")
+    second.begin_transaction()
+    second.send(topic, b"committed-3")
+    second.commit_transaction()
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
+    partition = TopicPartition(topic, 0)
+    consumer.assign([partition])
+    member.say("offset", consumer.committed(partition))
+    consumer.seek(partition, 0)
+    for record in consumer:
+        value = record.value.decode()
+        member.say("read", value)
+        if value == "committed-3":
+            break
+    consumer.close()
+
+
+member.main(["none", "gzip", "snappy", "lz4", "zstd"], produce, consume, transact)

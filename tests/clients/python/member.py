@@ -8,6 +8,10 @@ def say(*words):
     print(*words, flush=True)
 
 
+# What `transact` commits for its group.
+OFFSET = 42
+
+
 class Leave:
     """Set once standard input has ended."""
 
@@ -23,7 +27,7 @@ class Leave:
         return self._asked.is_set()
 
 
-def main(codecs, produce, consume):
+def main(codecs, produce, consume, transact):
     what, *args = sys.argv[1:]
     if what == "codecs":
         say("\n".join(codecs))
@@ -32,5 +36,7 @@ def main(codecs, produce, consume):
         produce(bootstrap, topic, codec, [(str(i), f"{label}-{i}") for i in range(int(count))])
     elif what == "consume":
         consume(*args)
+    elif what == "transact":
+        transact(*args)
     else:
         sys.exit(f"unknown command: {what}")

@@ -8,7 +8,7 @@ use crate::coordinator::group::shard::{GroupReply, GroupRequest, GroupShard};
 use crate::coordinator::group::{GroupConfig, GroupType, StoredGroup};
 use crate::coordinator::groups::partition_for;
 use crate::coordinator::load::replay_all;
-use crate::coordinator::runtime::{Appended, PartitionLog};
+use crate::coordinator::runtime::{Appended, BatchKind, PartitionLog};
 use crate::coordinator::shard::{Now, Shard, Token};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::list_groups_response::ListedGroup;
@@ -26,7 +26,7 @@ fn fixture(name: &str) -> Vec<u8> {
 struct Segments;
 
 impl PartitionLog for Segments {
-    fn append(&self, _: i32, _: Bytes, _: i64) -> Result<Appended, ErrorCode> {
+    fn append(&self, _: i32, _: Bytes, _: BatchKind, _: i64) -> Result<Appended, ErrorCode> {
         Err(ErrorCode::NotLeaderOrFollower)
     }
 
