@@ -16,10 +16,12 @@ const CASES: [&str; 5] = [
     "help-topics",
     "help-console-*",
 ];
+/// Of tools that are not built in, against what our broker answers them.
+const CASES_OF_THEIR_TOOLS: [&str; 1] = ["transactions"];
 
 #[test]
 fn our_tools_and_our_broker() {
-    check("our tools and our broker", &[]);
+    check("our tools and our broker", &[], &[]);
 }
 
 #[test]
@@ -32,18 +34,18 @@ fn their_tools_and_our_broker() {
         );
     }
     if Genuine::find(what).is_some() {
-        check(what, &["--apache-tools"]);
+        check(what, &["--apache-tools"], &CASES_OF_THEIR_TOOLS);
     }
 }
 
 #[test]
 fn our_tools_and_their_broker() {
     if Genuine::find("our tools and their broker").is_some() {
-        check("our tools and their broker", &["--against-apache"]);
+        check("our tools and their broker", &["--against-apache"], &[]);
     }
 }
 
-fn check(what: &str, crossing: &[&str]) {
+fn check(what: &str, crossing: &[&str], more_cases: &[&str]) {
     if Command::new("python3").arg("--version").output().is_err() {
         return skip(what, "the parity cases need python3");
     }
@@ -52,7 +54,7 @@ fn check(what: &str, crossing: &[&str]) {
         .env("PARITY_FAST", "1")
         .args(["check", "--kafkars"])
         .arg(kafkars());
-    command.args(crossing).args(CASES);
+    command.args(crossing).args(CASES).args(more_cases);
     // Each command of a case has a time limit of its own.
     let ran = command.output().unwrap();
     let stdout = String::from_utf8_lossy(&ran.stdout);

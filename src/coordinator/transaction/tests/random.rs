@@ -41,13 +41,16 @@ struct World {
     producers: Vec<Producer>,
     outcomes: BTreeMap<Tag, bool>,
     last_tag: Tag,
+    /// The finalised transaction version.
+    version: i16,
 }
 
 impl World {
     fn new(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
+        let version = if rng.bool() { 2 } else { 0 };
         let config = TransactionConfig {
-            version: if rng.bool() { 2 } else { 0 },
+            version,
             id_expiration_ms: 3_600_000,
             ..TransactionConfig::default()
         };
@@ -58,6 +61,7 @@ impl World {
             producers: vec![Producer::default(); 2],
             outcomes: BTreeMap::new(),
             last_tag: 0,
+            version,
         }
     }
 
@@ -89,9 +93,10 @@ impl World {
         let answer = self.context.answer(token);
         let heard = self.rng.u32(..5) > 0;
         if let (Some(Ok(TransactionReply::Initialized(Ok(owner)))), true) = (answer, heard) {
+            let version = if self.rng.bool() { self.version } else { 0 };
             self.producers[who] = Producer {
                 owner: Some(owner),
-                version: if self.rng.bool() { 2 } else { 0 },
+                version,
                 tag: None,
                 ending: None,
             };
@@ -218,6 +223,9 @@ impl World {
         for transaction in live.values_mut() {
             // What no log keeps.
             transaction.last_producer_epoch = -1;
+            if self.version == 0 {
+                transaction.previous_producer_id = -1;
+            }
         }
         assert_eq!(live, self.context.from_log(), "the log is the state");
         let known = live.get(ID);
