@@ -101,7 +101,9 @@ impl GroupShard {
                 // What is refused for its own reason is not looked at.
                 let partitions = request.topics.iter().flat_map(|topic| {
                     let sizes = topic.partitions.iter();
-                    let fitting = sizes.filter(|partition| !self.metadata_is_too_large(partition));
+                    let fitting = sizes.filter(|partition| {
+                        !self.metadata_is_too_large(partition.committed_metadata.as_deref())
+                    });
                     fitting.map(|partition| (topic.topic_id, partition.partition_index))
                 });
                 group.validate_commit(api_version, member_id, epoch, partitions)

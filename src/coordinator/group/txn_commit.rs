@@ -72,17 +72,32 @@ impl GroupShard {
         let instance_id = request.group_instance_id.as_deref();
         let is_anonymous = epoch < 0 && member_id.is_empty() && instance_id.is_none();
         let live = self.live.get(&request.group_id);
+        // Kafka tells members of consumer groups no more than those of classic ones.
+        let as_classic = |error| match error {
+            ErrorCode::StaleMemberEpoch => ErrorCode::IllegalGeneration,
+            other => other,
+        };
         match self.stored.groups.get(&request.group_id) {
+            Some(StoredGroup::Consumer(_)) if is_anonymous => Ok(()),
+            Some(StoredGroup::Consumer(group)) => {
+                let image = &self.image;
+                let partitions = request.topics.iter().flat_map(|topic| {
+                    let id = image.topics.id_of(&topic.name).unwrap_or_default();
+                    let partitions = topic.partitions.iter();
+                    partitions.map(move |partition| (id, partition.partition_index))
+                });
+                // Every version may be used by every kind of member.
+                group
+                    .validate_commit(i16::MAX, member_id, epoch, partitions)
+                    .map_err(as_classic)
+            }
             Some(StoredGroup::Modern(group)) => {
                 if is_anonymous && group.has_offsets() {
                     return Ok(());
                 }
                 group
                     .validate_commit(true, member_id, epoch)
-                    .map_err(|error| match error {
-                        ErrorCode::StaleMemberEpoch => ErrorCode::IllegalGeneration,
-                        other => other,
-                    })
+                    .map_err(as_classic)
             }
             None if live.is_none() && epoch >= 0 => Err(ErrorCode::IllegalGeneration),
             _ => {
