@@ -1,7 +1,7 @@
 //! FindCoordinator (key 10), versions 0–6.
 //!
-//! The first question for a group creates `__consumer_offsets`, for a transactional id `__transaction_state`. Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile and
-//! makes the client ask again; here the answer waits for the topic.
+//! The first question for a group creates `__consumer_offsets`, for a transactional id `__transaction_state`. Kafka
+//! answers COORDINATOR_NOT_AVAILABLE meanwhile and makes the client ask again; here the answer waits for the topic.
 //!
 //! - 1: key types (0 group, 1 transaction, 2 share), error message. 3: flexible. 4: several keys (KIP-699).
 //! - 5: transactions (KIP-890). 6: share groups (KIP-932).

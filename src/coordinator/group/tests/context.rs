@@ -9,7 +9,9 @@ use crate::coordinator::group::shard::{
     Caller, GroupDecision, GroupReply, GroupRequest, GroupShard, SharedImage,
 };
 use crate::coordinator::group::{GroupConfig, Stored};
-use crate::coordinator::shard::{EncodedRecord, Now, Shard, Token, append_error_to_client};
+use crate::coordinator::shard::{
+    EncodedRecord, Now, Shard, Token, TransactionEnd, append_error_to_client,
+};
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::protocol::messages::leave_group_request::MemberIdentity;
@@ -99,6 +101,8 @@ impl Context {
         while let Some(GroupDecision {
             records,
             answers,
+            transaction,
+            marker,
             after,
             ..
         }) = decisions.pop_front()
@@ -111,8 +115,17 @@ impl Context {
                 for record in records {
                     let encoded = record.encode().expect("a record can be written");
                     let offset = self.log.len() as i64;
-                    self.log.push(Entry::Record(None, encoded));
-                    self.shard.replay(offset, None, record);
+                    let producer_id = transaction.map(|transaction| transaction.producer_id);
+                    self.log.push(Entry::Record(producer_id, encoded));
+                    self.shard.replay(offset, producer_id, record);
+                }
+                if let Some(end) = marker {
+                    let (producer_id, committed) = (end.producer_id, end.committed);
+                    self.log.push(Entry::Marker {
+                        producer_id,
+                        committed,
+                    });
+                    self.shard.replay_end_transaction(producer_id, committed);
                 }
             }
             for answer in answers {
@@ -188,11 +201,13 @@ impl Context {
     }
 
     pub fn end_transaction(&mut self, producer_id: i64, committed: bool) {
-        self.log.push(Entry::Marker {
+        self.send(GroupRequest::EndTransaction(TransactionEnd {
             producer_id,
+            producer_epoch: 0,
             committed,
-        });
-        self.shard.replay_end_transaction(producer_id, committed);
+            coordinator_epoch: 0,
+            transaction_version: 0,
+        }));
     }
 
     // ---- shorthands ----

@@ -1,15 +1,21 @@
 //! Committing, fetching, deleting and forgetting offsets.
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::context::*;
 use crate::coordinator::group::record::{CommittedOffset, GroupRecord};
 use crate::coordinator::group::shard::{GroupReply, GroupRequest};
 use crate::coordinator::group::{GroupConfig, StoredGroup};
+use crate::coordinator::shard::Token;
 use crate::protocol::messages::offset_delete_request::{
     OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
 use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
-use crate::protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest};
+use crate::protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
+use crate::protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, TxnOffsetCommitRequest};
 use crate::protocol::wire::Writer;
 use crate::protocol::{ErrorCode, Uuid};
 
@@ -214,22 +220,65 @@ fn a_living_group_keeps_the_offsets_of_its_topics_alone() {
     assert_eq!(kept, ["t"]);
 }
 
-pub fn transactional_commit(context: &mut Context, producer_id: i64, offset: i64) {
-    let record = GroupRecord::OffsetCommit {
-        group: GROUP.into(),
-        topic: "t".into(),
-        partition: 0,
-        value: Some(CommittedOffset {
-            offset,
-            leader_epoch: -1,
-            metadata: String::new(),
-            commit_timestamp_ms: context.now.wall_ms,
-            expire_timestamp_ms: None,
-            topic_id: Uuid::ZERO,
-        }),
+/// Sent by a producer; `answer` tells what became of it.
+pub fn transactional_commit(context: &mut Context, producer_id: i64, offset: i64) -> Token {
+    let request = txn_commit(producer_id, ("", -1), offset);
+    send_txn_commit(context, request)
+}
+
+fn txn_commit(producer_id: i64, member: (&str, i32), offset: i64) -> TxnOffsetCommitRequest {
+    TxnOffsetCommitRequest {
+        group_id: GROUP.into(),
+        producer_id,
+        member_id: member.0.into(),
+        generation_id: member.1,
+        topics: vec![TxnOffsetCommitRequestTopic {
+            name: "t".into(),
+            partitions: vec![TxnOffsetCommitRequestPartition {
+                committed_offset: offset,
+                ..Default::default()
+            }],
+        }],
+        ..Default::default()
+    }
+}
+
+fn send_txn_commit(context: &mut Context, request: TxnOffsetCommitRequest) -> Token {
+    context.send(GroupRequest::TxnOffsetCommit {
+        request: Arc::new(request),
+        verification: None,
+    })
+}
+
+#[test]
+fn who_commits_in_a_transaction_is_asked_who_it_is_if_it_says_so() {
+    let mut context = Context::new();
+    let mut commit = |context: &mut Context, member: (&str, i32)| {
+        let token = send_txn_commit(context, txn_commit(9, member, 5));
+        match context.answer(token) {
+            Some(Ok(GroupReply::TxnOffsetCommit(response))) => {
+                error(response.topics[0].partitions[0].error_code)
+            }
+            other => panic!("{other:?}"),
+        }
     };
-    let (key, value) = record.encode().unwrap();
-    context.write(Some(producer_id), key, value);
+    assert_eq!(commit(&mut context, ("", 3)), ErrorCode::IllegalGeneration);
+    assert_eq!(commit(&mut context, ("", -1)), ErrorCode::None);
+    let joined = context.stable_group(1);
+    let (member, generation) = (joined[0].member_id.as_str(), joined[0].generation_id);
+    for (member, generation, expected) in [
+        (member, generation, ErrorCode::None),
+        ("", -1, ErrorCode::None),
+        (member, generation - 1, ErrorCode::IllegalGeneration),
+        (member, -1, ErrorCode::IllegalGeneration),
+        ("stranger", generation, ErrorCode::UnknownMemberId),
+        ("", generation, ErrorCode::UnknownMemberId),
+    ] {
+        let seen = commit(&mut context, (member, generation));
+        assert_eq!(seen, expected, "{member:?} in {generation}");
+    }
+    context.end_transaction(9, true);
+    assert_eq!(context.offset(), 5);
 }
 
 #[test]
