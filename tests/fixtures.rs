@@ -313,6 +313,7 @@ fn run_ours(fixture: &Fixture) {
         let mut broker = fixture.start();
         assert_serves(&broker, &fixture.expected);
         assert_group_offsets(&broker, &fixture.expected, &["Classic"]);
+        assert_transactions(&mut Connection::open(broker.port), &fixture.expected);
         if stop_in_order {
             support::until("what genuine Kafka was about to delete is deleted", || {
                 (!fixture.has_leftovers()).then_some(())
