@@ -4,7 +4,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::context::*;
-use crate::coordinator::group::record::{CommittedOffset, GroupRecord};
 use crate::coordinator::group::shard::{GroupReply, GroupRequest};
 use crate::coordinator::group::{GroupConfig, StoredGroup};
 use crate::coordinator::shard::Token;
@@ -253,7 +252,7 @@ fn send_txn_commit(context: &mut Context, request: TxnOffsetCommitRequest) -> To
 #[test]
 fn who_commits_in_a_transaction_is_asked_who_it_is_if_it_says_so() {
     let mut context = Context::new();
-    let mut commit = |context: &mut Context, member: (&str, i32)| {
+    let commit = |context: &mut Context, member: (&str, i32)| {
         let token = send_txn_commit(context, txn_commit(9, member, 5));
         match context.answer(token) {
             Some(Ok(GroupReply::TxnOffsetCommit(response))) => {

@@ -153,7 +153,7 @@ impl Context {
     }
 
     /// What the log adds up to.
-    pub fn from_log(&self) -> BTreeMap<String, Transaction> {
+    pub fn added_up(&self) -> BTreeMap<String, Transaction> {
         let mut shard = TransactionShard::new(TransactionConfig::default());
         for (offset, (key, value)) in self.log.iter().enumerate() {
             let record = TransactionShard::decode(key.clone(), value.clone());
@@ -166,7 +166,7 @@ impl Context {
     /// The log is all there is; a broker starts on it.
     pub fn restart(&mut self) {
         let mut shard = TransactionShard::new(self.shard.config.clone());
-        for (id, transaction) in self.from_log() {
+        for (id, transaction) in self.added_up() {
             let record = crate::coordinator::transaction::TransactionRecord {
                 transactional_id: id,
                 value: Some(transaction),

@@ -90,7 +90,7 @@ fn idle_ids_are_forgotten_and_busy_ones_are_not() {
     assert_eq!(c.state(), TransactionState::CompleteCommit);
     c.sleep(2_000);
     assert!(c.shard.transactions().is_empty());
-    assert!(c.from_log().is_empty());
+    assert!(c.added_up().is_empty());
     assert_eq!(
         c.end(owner, true, 2),
         Err(ErrorCode::InvalidProducerIdMapping)

@@ -227,7 +227,7 @@ impl World {
                 transaction.previous_producer_id = -1;
             }
         }
-        assert_eq!(live, self.context.from_log(), "the log is the state");
+        assert_eq!(live, self.context.added_up(), "the log is the state");
         let known = live.get(ID);
         let is_idle = known.is_none_or(|known| known.state.is_idle());
         for (index, partition) in self.partitions.iter().enumerate() {
