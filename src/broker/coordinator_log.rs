@@ -95,7 +95,7 @@ impl PartitionLog for CoordinatorLog {
 impl Partition {
     /// Appends a coordinator's batch: by all of the ISR, of which there must be enough.
     pub fn append_as_coordinator(
-        &self,
+        self: &Arc<Self>,
         batch: Bytes,
         transactions: Transactions,
         now_ms: i64,

@@ -56,11 +56,7 @@ pub async fn handle_transactional(cx: &RequestContext<'_>, request: ProduceReque
     produce(cx, request, &verified).await
 }
 
-async fn produce(
-    cx: &RequestContext<'_>,
-    request: ProduceRequest,
-    verified: &Verified,
-) -> Outcome {
+async fn produce(cx: &RequestContext<'_>, request: ProduceRequest, verified: &Verified) -> Outcome {
     let (acks, timeout_ms) = (request.acks, request.timeout_ms);
     let Appended {
         mut response,
@@ -96,11 +92,7 @@ struct Appended {
     uncommitted: Vec<Uncommitted>,
 }
 
-fn append_all(
-    cx: &RequestContext<'_>,
-    request: ProduceRequest,
-    verified: &Verified,
-) -> Appended {
+fn append_all(cx: &RequestContext<'_>, request: ProduceRequest, verified: &Verified) -> Appended {
     let mut all = Appended::default();
     for topic in request.topic_data {
         let produced = produce_topic(cx, request.acks, topic, verified, &mut all);
