@@ -160,7 +160,6 @@ fn produce(
             }],
             ..Default::default()
         }],
-        ..Default::default()
     };
     let response = connection.ask(&request, version);
     response.responses[0].partition_responses[0].error_code
