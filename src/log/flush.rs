@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use super::error::{At, LogError, ReadError};
 use super::log::Log;
 use super::names::SNAPSHOT_SUFFIX;
+use super::partition_metadata;
 use super::storage::OpenMode;
 
 impl Log {
@@ -28,11 +29,8 @@ impl Log {
         let recovery = self.recovery(self.now_at_open_ms);
         for segment in gone.iter().rev() {
             recovery.remove_segment(segment)?;
-        }
-        if !gone.is_empty() {
-            // They must not come back behind what is appended from now on.
-            let dir = self.place.dir();
-            self.place.disk.sync_dir(&dir).at(&dir)?;
+            // None must come back without those before it, nor behind what is appended from now on.
+            self.sync_names()?;
         }
         let active = self.active();
         active.truncate(&self.place, offset)?;
@@ -78,10 +76,12 @@ impl Log {
         let end = self.log_end_offset();
         let segments = self.segments.load_full();
         let point = self.recovery_point();
-        let mut rolled = false;
+        // Those that were made since are not in the directory for good.
+        let unnamed = segments.iter().any(|s| s.base_offset() >= point);
         for (at, segment) in segments.iter().enumerate() {
             let next = segments.get(at + 1).map(|next| next.base_offset());
-            if next.is_some_and(|next| next <= point) || segment.base_offset() >= end {
+            // One that ends at the recovery point may have been sealed since.
+            if next.is_some_and(|next| next < point) || segment.base_offset() >= end {
                 continue;
             }
             match segment.sync(&self.place, next.is_some()) {
@@ -91,19 +91,34 @@ impl Log {
             }
             if let Some(base_offset) = next {
                 self.sync_file(&self.place.file(base_offset, SNAPSHOT_SUFFIX))?;
-                rolled = true;
             }
         }
         if self.epochs_unsynced.load(Acquire) {
             self.store_epochs(true)?;
         }
-        let dir = self.place.dir();
-        let first = segments.first().map_or(0, |first| first.base_offset());
-        if rolled || point <= first {
-            self.place.disk.sync_dir(&dir).at(&dir)?;
+        if unnamed {
+            self.sync_names()?;
         }
         self.recovery_point.fetch_max(end, Release);
         self.last_flush_ms.store(now_ms, Release);
+        Ok(())
+    }
+
+    /// Forces to the device which files the log has, and that it is there at all.
+    pub(super) fn sync_names(&self) -> Result<(), LogError> {
+        let dir = self.place.dir();
+        let is_named = self.is_named.load(Acquire);
+        if !is_named {
+            self.sync_file(&self.place.path(partition_metadata::FILE_NAME))?;
+        }
+        self.place.disk.sync_dir(&dir).at(&dir)?;
+        if is_named {
+            return Ok(());
+        }
+        if let Some(parent) = dir.parent() {
+            self.place.disk.sync_dir(parent).at(parent)?;
+        }
+        self.is_named.store(true, Release);
         Ok(())
     }
 
@@ -150,6 +165,8 @@ impl Log {
         if sync && self.activated.load(Acquire) {
             self.active().sync(&self.place, true)?;
             self.flush(self.last_flush_ms.load(Acquire))?;
+            // The snapshot's name, and that there is no index where there is none.
+            self.sync_names()?;
         }
         for segment in self.segments.load().iter() {
             segment.close();

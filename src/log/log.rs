@@ -101,6 +101,8 @@ pub struct Log {
     pub(super) activated: AtomicBool,
     /// A segment was rolled and waits for [`Log::flush`].
     pub(super) rolled: AtomicBool,
+    /// Its directory is known to be in the directory above for good.
+    pub(super) is_named: AtomicBool,
     pub(super) offline: AtomicBool,
     pub(super) removals: Mutex<Vec<PendingRemoval>>,
     topic_id: OnceLock<Option<Uuid>>,
@@ -177,6 +179,7 @@ impl Log {
             listed: AtomicBool::new(true),
             activated: AtomicBool::new(activated),
             rolled: AtomicBool::new(false),
+            is_named: AtomicBool::new(false),
             offline: AtomicBool::new(false),
             removals: Mutex::default(),
             topic_id: OnceLock::new(),
