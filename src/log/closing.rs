@@ -1,5 +1,8 @@
 //! A clean stop: all logs closed, forced to the device, and their directories marked.
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use parking_lot::Mutex;
 
 use super::directory::CleanShutdown;
 use super::error::{At, LogError};
@@ -46,8 +49,22 @@ impl LogManager {
     fn close_dir(&self, dir: &LogDir, logs: &[&Arc<Log>]) -> Result<(), LogError> {
         let changed = logs.iter().filter(|log| log.is_active()).count();
         let singly = changed <= SYNCED_SINGLY_MAX;
-        for log in logs {
-            log.close(singly)?;
+        let next = AtomicUsize::new(0);
+        let failure = Mutex::new(None);
+        let close = || {
+            while let Some(log) = logs.get(next.fetch_add(1, Relaxed)) {
+                if let Err(e) = log.close(singly) {
+                    failure.lock().get_or_insert(e);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads_per_dir.clamp(1, changed.max(1)) {
+                scope.spawn(close);
+            }
+        });
+        if let Some(e) = failure.into_inner() {
+            return Err(e);
         }
         if !singly {
             dir.disk.sync_filesystem(&dir.path).at(&dir.path)?;

@@ -57,6 +57,8 @@ impl LogManagerConfig {
 pub struct LogManager {
     pub(super) files: Arc<FileCache>,
     pub(super) producer_expiration_ms: i64,
+    /// `num.recovery.threads.per.data.dir`
+    pub(super) threads_per_dir: usize,
     pub(super) dirs: Vec<LogDir>,
     pub(super) logs: RwLock<HashMap<TopicPartition, Hosted>>,
     /// Copies that are to replace logs in other directories.

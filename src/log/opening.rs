@@ -39,6 +39,7 @@ impl LogManager {
         let mut manager = Self {
             files: Arc::new(FileCache::new(config.open_files_max)),
             producer_expiration_ms: config.producer_expiration_ms,
+            threads_per_dir: config.recovery_threads_per_dir,
             dirs: Vec::new(),
             logs: RwLock::default(),
             futures: RwLock::default(),
