@@ -10,7 +10,7 @@ use super::checkpoints::{self, Offsets};
 use super::cleaner::{CleanerCheckpoints, States as CleaningStates};
 use super::config::LogConfig;
 use super::directory::CleanShutdown;
-use super::error::{At, LogError};
+use super::error::{At, LogError, ReadError};
 use super::file_cache::FileCache;
 use super::health::{Condition, Health};
 use super::log::{Log, LogOptions, PRODUCER_EXPIRATION_MS};
@@ -218,6 +218,21 @@ impl LogManager {
         self.forget_cleaned_offsets(tps)?;
         self.checkpoint_log_start_offsets()?;
         self.checkpoint_recovery_points()
+    }
+
+    /// Drops the records of a partition at and after `offset`, as if there had never been any.
+    pub fn truncate_to(&self, tp: &TopicPartition, offset: i64) -> Result<(), ReadError> {
+        let Some(log) = self.log(tp) else {
+            return Ok(());
+        };
+        self.abort_and_pause_cleaning(tp);
+        let truncated = log.truncate_to(offset).and_then(|()| {
+            // Neither may say of what is appended there now that it was flushed, or cleaned.
+            self.cap_cleaner_checkpoint(tp, log.log_end_offset())?;
+            Ok(self.checkpoint_recovery_points()?)
+        });
+        self.resume_cleaning(tp);
+        truncated
     }
 
     /// Sets aside a log that the cluster's metadata does not give to this node.

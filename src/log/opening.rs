@@ -1,5 +1,6 @@
 //! Opening the logs of a node: each directory and its logs side by side, with what the directory's
 //! checkpoints tell of them.
+use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -27,6 +28,32 @@ struct DirState {
     recovery_points: Offsets,
     log_start_offsets: Offsets,
     high_watermarks: Offsets,
+}
+
+impl DirState {
+    /// Whether a checkpoint tells of a log that is not there, or of more than one holds.
+    fn is_outdated(&self, tps: &[TopicPartition], logs: &[Log]) -> bool {
+        let there: HashSet<&TopicPartition> = tps.iter().collect();
+        let mut named = self.recovery_points.keys();
+        let mut started = self.log_start_offsets.keys();
+        named.any(|tp| !there.contains(tp))
+            || started.any(|tp| !there.contains(tp))
+            || (!self.clean && logs.iter().any(|log| self.is_past(log)))
+    }
+
+    /// Whether what is said to be flushed of a log is not there.
+    fn is_past(&self, log: &Log) -> bool {
+        let known = self.recovery_points.get(log.topic_partition());
+        known.is_some_and(|point| *point > log.recovery_point())
+    }
+}
+
+/// What was found in a log directory.
+#[derive(Default)]
+struct Opened {
+    logs: Vec<Log>,
+    /// Its checkpoints have to be written anew.
+    outdated: bool,
 }
 
 impl LogManager {
@@ -72,11 +99,21 @@ impl LogManager {
             let opened = opened.map(|dir| dir.unwrap_or_else(|panic| resume_unwind(panic)));
             opened.collect::<Vec<_>>()
         });
+        let mut outdated = false;
         for ((at, dir), opened) in manager.dirs.iter().enumerate().zip(opened) {
-            for log in dir.unless_offline(opened)?.unwrap_or_default() {
+            let opened = dir.unless_offline(opened)?.unwrap_or_default();
+            outdated |= opened.outdated;
+            for log in opened.logs {
                 manager.host(at, log)?;
             }
             dir.unless_offline(manager.cap_cleaned_offsets(at))?;
+        }
+        if outdated {
+            // They would say of what is appended from now on that it was flushed, or deleted.
+            let started = manager.checkpoint_log_start_offsets();
+            if let Err(e) = started.and_then(|()| manager.checkpoint_recovery_points()) {
+                tracing::warn!("the checkpoints are not written anew yet: {e}");
+            }
         }
         for dir in &manager.dirs {
             dir.unless_offline(CleanShutdown::remove(dir.essential.as_ref(), &dir.path))?;
@@ -92,9 +129,9 @@ impl LogManager {
         at: usize,
         config: &LogManagerConfig,
         config_of: &(impl Fn(&str) -> LogConfig + Sync),
-    ) -> Result<Vec<Log>, LogError> {
+    ) -> Result<Opened, LogError> {
         let Some(dir) = self.dirs.get(at) else {
-            return Ok(Vec::new());
+            return Ok(Opened::default());
         };
         let tps = self.partitions_in(dir, config.now_ms, config_of)?;
         let state = DirState {
@@ -143,7 +180,11 @@ impl LogManager {
         if !tps.is_empty() {
             progress.finish();
         }
-        Ok(opened.into_inner())
+        let logs = opened.into_inner();
+        Ok(Opened {
+            outdated: state.is_outdated(&tps, &logs),
+            logs,
+        })
     }
 
     /// Takes over a log found in the `at`-th directory, unless another one has it.
