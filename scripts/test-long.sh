@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The tests with their full numbers, in release: what takes too long for every push.
 #
-#   scripts/test-long.sh          500 kills under load, five swaps with genuine Kafka, five minutes of mangled requests and of each kind of mangled file, all property tests longer
+#   scripts/test-long.sh          500 kills under load, five swaps with genuine Kafka, five minutes of mangled requests and of each kind of mangled file, a million random steps of each coordinator, all other property tests longer
 #
-# Environment, each with its default here: KAFKARS_KILL_ROUNDS=500, KAFKARS_SWAP_TURNS=5, KAFKARS_FUZZ_SECONDS=300, KAFKARS_FUZZ_SEED=random, PROPTEST_CASES=4096.
+# Environment, each with its default here: KAFKARS_KILL_ROUNDS=500, KAFKARS_SWAP_TURNS=5, KAFKARS_FUZZ_SECONDS=300, KAFKARS_FUZZ_SEED=random, PROPTEST_CASES=4096, KAFKARS_STEPS=1000000.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +12,7 @@ export KAFKARS_SWAP_TURNS=${KAFKARS_SWAP_TURNS:-5}
 export KAFKARS_FUZZ_SECONDS=${KAFKARS_FUZZ_SECONDS:-300}
 export KAFKARS_FUZZ_SEED=${KAFKARS_FUZZ_SEED:-random}
 export PROPTEST_CASES=${PROPTEST_CASES:-4096}
+export KAFKARS_STEPS=${KAFKARS_STEPS:-1000000}
 
 cargo test --release --workspace --lib
 # One file after the other, with their figures: they measure memory and time.

@@ -25,4 +25,6 @@ pub use shard::{Now, TransactionEnd};
 pub use transactions::TransactionCoordinator;
 
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod tests;

@@ -35,6 +35,8 @@ pub struct Consumer {
     pub owned: Owned,
     /// What it was told to own; it revokes first, then takes.
     pub told: Option<Owned>,
+    /// An answer was lost: it says all of itself, and is told all.
+    pub says_all: bool,
 }
 
 impl Consumer {
@@ -48,6 +50,7 @@ impl Consumer {
 
     pub fn request(&self) -> ConsumerGroupHeartbeatRequest {
         let joins = self.epoch == 0;
+        let says_all = joins || self.says_all;
         let topic = |(id, partitions): (&Uuid, &BTreeSet<i32>)| TopicPartitions {
             topic_id: *id,
             partitions: partitions.iter().copied().collect(),
@@ -58,9 +61,9 @@ impl Consumer {
             member_id: self.id.clone(),
             member_epoch: self.epoch,
             instance_id: self.instance_id.clone(),
-            rebalance_timeout_ms: if joins { 60_000 } else { -1 },
-            subscribed_topic_names: joins.then(|| self.topics.clone()),
-            subscribed_topic_regex: self.regex.clone().filter(|_| joins),
+            rebalance_timeout_ms: if says_all { 60_000 } else { -1 },
+            subscribed_topic_names: says_all.then(|| self.topics.clone()),
+            subscribed_topic_regex: self.regex.clone().filter(|_| says_all),
             topic_partitions: Some(if joins { Vec::new() } else { owned }),
             ..Default::default()
         }
@@ -68,6 +71,7 @@ impl Consumer {
 
     /// Takes an answer in; fenced, it drops everything and joins anew.
     pub fn take(&mut self, response: &ConsumerGroupHeartbeatResponse) {
+        self.says_all = false;
         match ErrorCode::from_code(response.error_code) {
             ErrorCode::None => {}
             _ => {

@@ -1,6 +1,7 @@
 //! Sequences of requests against one shard: a mock clock, and a log in memory that a second shard
 //! replays after every step and must agree with.
 mod consumer;
+mod consumer_random;
 mod context;
 mod fixture;
 mod migration;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::context::*;
 use crate::coordinator::group::GroupConfig;
-use crate::coordinator::group::shard::GroupRequest;
+use crate::coordinator::group::shard::{GroupReply, GroupRequest};
 use crate::coordinator::shard::Token;
 use crate::protocol::ErrorCode;
 
@@ -139,7 +139,7 @@ impl World {
             let Some(Ok(reply)) = self.context.answer(token) else {
                 continue;
             };
-            let crate::coordinator::group::GroupReply::Join(joined) = reply else {
+            let GroupReply::Join(joined) = reply else {
                 continue;
             };
             match ErrorCode::from_code(joined.error_code) {
@@ -227,10 +227,15 @@ impl World {
                 let (id, generation) =
                     client.map_or((String::new(), -1), |c| (c.member_id, c.generation));
                 let request = commit_request(&id, generation, offset).into();
-                self.context.send(GroupRequest::OffsetCommit {
+                let token = self.context.send(GroupRequest::OffsetCommit {
                     api_version: 9,
                     request,
                 });
+                if let Some(Ok(GroupReply::OffsetCommit(response))) = self.context.answer(token)
+                    && response.topics[0].partitions[0].error_code == ErrorCode::None.code()
+                {
+                    assert_eq!(self.context.offset(), offset, "an acknowledged commit");
+                }
             }
             Op::Transaction {
                 producer_id,
@@ -255,15 +260,23 @@ impl World {
                 self.clients
                     .iter_mut()
                     .for_each(|client| client.join = None);
+                let committed = self.context.offset();
                 self.context.restart();
+                assert_eq!(self.context.offset(), committed, "after a restart");
             }
         }
     }
 }
 
+/// As many as asked for in the long run, a slice of them otherwise.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.and_then(|cases| cases.parse().ok()).unwrap_or(150)
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 150,
+        cases: cases(),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -1,10 +1,9 @@
 //! Random producers, lost answers, restarts, logs that refuse, clocks that jump: a transaction ends
 //! the same way in all of its partitions, and the way its producer was told.
-//!
-//! `KAFKARS_STEPS` and `KAFKARS_SEED` make it longer, or the same again.
 use std::collections::BTreeMap;
 
 use super::context::*;
+use crate::coordinator::histories;
 use crate::coordinator::transaction::{
     Markers, ProducerIdAndEpoch, TransactionConfig, TransactionReply, TransactionRequest,
     TransactionState,
@@ -13,6 +12,7 @@ use crate::protocol::ErrorCode;
 
 const PARTITIONS: i32 = 3;
 const STEPS: u64 = 30_000;
+const STEPS_PER_ROUND: u64 = 1_000;
 
 /// Names a transaction that a producer began.
 type Tag = u64;
@@ -218,6 +218,18 @@ impl World {
         }
     }
 
+    /// With time and a working log everything comes to an end.
+    fn finish(&mut self) {
+        self.context.failure = None;
+        self.context.sleep(i64::from(TIMEOUT_MS) * 3);
+        while !self.context.markers.is_empty() {
+            self.deliver();
+        }
+        self.check();
+        let known = self.context.shard.transactions().get(ID);
+        assert!(known.is_none_or(|known| known.state != TransactionState::Ongoing));
+    }
+
     fn check(&self) {
         let mut live = self.context.shard.transactions().clone();
         for transaction in live.values_mut() {
@@ -237,38 +249,21 @@ impl World {
     }
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 #[test]
 fn transactions_are_atomic_whatever_happens() {
-    let seed = number("KAFKARS_SEED").unwrap_or_else(|| fastrand::u64(..));
-    let steps = number("KAFKARS_STEPS").unwrap_or(STEPS);
-    println!("KAFKARS_SEED={seed} KAFKARS_STEPS={steps}");
     let mut ended = [0, 0];
-    let rounds = steps.div_ceil(1_000);
-    for round in 0..rounds {
-        let mut world = World::new(seed.wrapping_add(round));
-        for _ in 0..1_000 {
+    let rounds = histories::play(STEPS, STEPS_PER_ROUND, |seed| {
+        let mut world = World::new(seed);
+        for _ in 0..STEPS_PER_ROUND {
             world.step();
         }
-        // With time and a working log everything comes to an end.
-        world.context.failure = None;
-        world.context.sleep(i64::from(TIMEOUT_MS) * 3);
-        while !world.context.markers.is_empty() {
-            world.deliver();
-        }
-        world.check();
-        let known = world.context.shard.transactions().get(ID);
-        assert!(known.is_none_or(|known| known.state != TransactionState::Ongoing));
+        world.finish();
         for committed in world.outcomes.values() {
             ended[usize::from(*committed)] += 1;
         }
-    }
-    let few = rounds;
+    });
     assert!(
-        ended[0] > few && ended[1] > few,
+        ended[0] > rounds && ended[1] > rounds,
         "aborted, committed: {ended:?}"
     );
 }
