@@ -418,6 +418,9 @@ fn a_read_that_fails_while_it_is_sent_takes_the_directory_offline() {
     let [_, second] = dirs.paths();
     let bad = |((topic, _), dir): &(&(String, i32), &PathBuf)| topic == "t" && **dir == second;
     let bad = at.iter().find(bad).unwrap().0.1;
+    // Too large to be copied.
+    let large = vec![b'x'; 64 * 1024];
+    assert_eq!(c.produce("t", bad, batch(&[&large])).0, 0);
     let file = second.join(format!("t-{bad}/00000000000000000000.log"));
     let injected = Injection::start(TEST, broker.pid(), "sendfile", "EIO", &[&file]);
     let Some(injection) = injected else { return };

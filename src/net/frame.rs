@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 const PREFIX: usize = 4;
@@ -90,12 +91,29 @@ impl FrameReader {
         if self.buffer.capacity() - self.buffer.len() < granted {
             self.buffer.reserve(granted);
         }
-        match stream.try_read_buf(&mut self.buffer) {
+        match self.read(stream) {
             Ok(0) if self.buffer.is_empty() => Ok(false),
             Ok(0) => Err(FrameError::Truncated),
             Ok(_) => Ok(true),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Reads once. A read that leaves room has emptied the socket: it is taken for not readable from then on, which
+    /// saves the read that would say so.
+    fn read(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let would_block = || io::Error::from(io::ErrorKind::WouldBlock);
+        let mut read = Err(would_block());
+        // What it answers is forgotten: it is there to unset the readiness that was known before the read. What has
+        // arrived since makes the socket ready again.
+        let _ = stream.try_io(Interest::READABLE, || {
+            read = stream.try_read_buf(&mut self.buffer);
+            match &read {
+                Ok(1..) if self.buffer.len() < self.buffer.capacity() => Err(would_block()),
+                _ => Ok(()),
+            }
+        });
+        read
     }
 
     /// Gives the buffer back while nothing is in it: an idle connection costs no buffer.

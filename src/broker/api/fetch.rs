@@ -1,6 +1,7 @@
 //! Fetch (key 1), versions 4–18.
 //!
-//! The response's own bytes are one small buffer; the records stay in the page cache and go to the socket by sendfile.
+//! The response's own bytes are one small buffer; the records stay in the page cache and go to the socket by sendfile,
+//! unless it is short: then they are copied behind it.
 //! A fetch that finds less than `min_bytes` waits on its partitions, at most `max_wait_ms`. The first partition with
 //! records answers at least one whole batch, whatever the limits.
 //!
