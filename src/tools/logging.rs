@@ -13,15 +13,18 @@ use tracing_subscriber::registry::LookupSpan;
 pub fn install(level: Level) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        .event_format(KafkaLine)
+        .event_format(KafkaLine {
+            in_colour: std::io::stderr().is_terminal(),
+        })
         .finish();
     // Fails when a subscriber is there already, as in tests: that one stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-struct KafkaLine;
+struct KafkaLine {
+    in_colour: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for KafkaLine
 where
@@ -41,7 +44,7 @@ where
             Level::WARN => "\x1b[33m",
             _ => "",
         };
-        if writer.has_ansi_escapes() && !colour.is_empty() {
+        if self.in_colour && !colour.is_empty() {
             write!(writer, "[{time}] {colour}{level}\x1b[0m ")?;
         } else {
             write!(writer, "[{time}] {level} ")?;
