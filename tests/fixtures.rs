@@ -439,6 +439,33 @@ fn assert_transactions(c: &mut Connection, expected: &Value) {
     assert_eq!(Value::Object(seen.collect()), expected["transactions"]);
 }
 
+/// Names of the codes in DescribeAcls.
+const RESOURCES: [&str; 7] = [
+    "UNKNOWN",
+    "ANY",
+    "TOPIC",
+    "GROUP",
+    "CLUSTER",
+    "TRANSACTIONAL_ID",
+    "DELEGATION_TOKEN",
+];
+const PATTERNS: [&str; 5] = ["UNKNOWN", "ANY", "MATCH", "LITERAL", "PREFIXED"];
+const OPERATIONS: [&str; 13] = [
+    "UNKNOWN",
+    "ANY",
+    "ALL",
+    "READ",
+    "WRITE",
+    "CREATE",
+    "DELETE",
+    "ALTER",
+    "DESCRIBE",
+    "CLUSTER_ACTION",
+    "DESCRIBE_CONFIGS",
+    "ALTER_CONFIGS",
+    "IDEMPOTENT_WRITE",
+];
+
 fn assert_security(c: &mut Connection, expected: &Value) {
     const ANY: i8 = 1;
     let request = DescribeAclsRequest {
@@ -452,22 +479,26 @@ fn assert_security(c: &mut Connection, expected: &Value) {
     };
     let response = c.ask(&request, 3);
     assert_eq!(response.error_code, 0, "{response:?}");
-    let acls: usize = response.resources.iter().map(|r| r.acls.len()).sum();
-    assert_eq!(acls, expected["acls"].as_array().unwrap().len());
-    for resource in &response.resources {
-        for acl in &resource.acls {
-            let principal = format!("principal={}, host={},", acl.principal, acl.host);
-            let name = format!("name={},", resource.resource_name);
-            let mut all = expected["acls"].as_array().unwrap().iter();
-            assert!(
-                all.any(|told| {
-                    let told = told.as_str().unwrap();
-                    told.contains(&principal) && told.contains(&name)
-                }),
-                "{resource:?}"
-            );
-        }
-    }
+    let seen = response.resources.iter().flat_map(|resource| {
+        let pattern = format!(
+            "resourceType={}, name={}, patternType={}",
+            RESOURCES[resource.resource_type as usize],
+            resource.resource_name,
+            PATTERNS[resource.pattern_type as usize]
+        );
+        resource.acls.iter().map(move |acl| {
+            format!(
+                "(pattern=ResourcePattern({pattern}), entry=(principal={}, host={}, operation={}, permissionType={}))",
+                acl.principal,
+                acl.host,
+                OPERATIONS[acl.operation as usize],
+                ["UNKNOWN", "ANY", "DENY", "ALLOW"][acl.permission_type as usize]
+            )
+        })
+    });
+    let mut seen: Vec<String> = seen.collect();
+    seen.sort();
+    assert_eq!(json!(seen), expected["acls"]);
     let response = c.ask(&DescribeUserScramCredentialsRequest { users: None }, 0);
     let seen = response.results.into_iter().map(|user| {
         let infos = user.credential_infos.iter().map(|info| {
