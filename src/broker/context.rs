@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::node::Broker;
+use crate::controller::Door;
 use crate::coordinator;
 use crate::net::Peer;
 
@@ -38,6 +39,14 @@ impl RequestContext<'_> {
             api_version: self.api_version,
             client_id: self.client_id().to_owned(),
             client_host: self.client_host(),
+        }
+    }
+
+    /// By whose listener the request has come.
+    pub fn door(&self) -> Door {
+        match self.on_controller_listener() {
+            true => Door::Controller,
+            false => Door::Broker,
         }
     }
 

@@ -19,8 +19,7 @@ use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::{
     AssignReplicasToDirsRequest, BrokerRegistrationRequest, ControllerRegistrationRequest,
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse,
 };
 use crate::protocol::{ErrorCode, Uuid};
 use crate::raft::{MetadataLog, RaftError, SingleVoter};
@@ -72,14 +71,6 @@ impl ControllerHandle {
         request: CreatePartitionsRequest,
     ) -> Result<CreatePartitionsResponse, ApiError> {
         self.decide(move |c, image| Ok(c.create_partitions(image, &request, &mut random)))
-            .await
-    }
-
-    pub async fn incremental_alter_configs(
-        &self,
-        request: IncrementalAlterConfigsRequest,
-    ) -> Result<IncrementalAlterConfigsResponse, ApiError> {
-        self.decide(move |c, image| Ok(c.incremental_alter_configs(image, &request)))
             .await
     }
 
@@ -152,7 +143,7 @@ impl ControllerHandle {
     }
 
     /// Runs one decision on the controller's thread and waits for its answer.
-    async fn decide<R: Send + 'static>(
+    pub async fn decide<R: Send + 'static>(
         &self,
         decision: impl FnOnce(&Controller, &MetadataImage) -> Result<ControllerResult<R>, ApiError>
         + Send

@@ -11,6 +11,7 @@
 //! | `coordinator_log.rs`, `producer_ids.rs`, `auto_create.rs` | what the coordinators and clients need to be there |
 //! | `transactions.rs` | markers, and the verification of what is written in transactions |
 //! | `directories.rs`, `full_disk.rs`, `relocation.rs` | log directories at run time: assignment, failure, lack of room, moves |
+//! | `loggers.rs` | the levels of the log, which admins may change |
 //! | `errors.rs` | the log's refusals as Kafka's error codes |
 //!
 //! May use everything below it: coordinator, controller, raft, metadata, net, log, record and the bottom rooms.
@@ -29,6 +30,7 @@ mod errors;
 mod fetch_session;
 mod full_disk;
 mod group_commit;
+pub mod loggers;
 mod maintenance;
 mod node;
 mod partition;

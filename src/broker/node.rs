@@ -14,6 +14,7 @@ use super::coordinator_log::CoordinatorLog;
 use super::directories::Directories;
 use super::fetch_session::FetchSessions;
 use super::group_commit::GroupCommit;
+use super::loggers::Loggers;
 use super::partition::{Leadership, Topics};
 use super::producer_ids::ProducerIds;
 use super::relocation::Relocations;
@@ -58,6 +59,7 @@ pub struct Broker {
     /// The controller's thread ends once this is cancelled.
     pub retired: CancellationToken,
     pub image: ArcSwap<MetadataImage>,
+    pub loggers: Loggers,
     /// Tells of changes of this broker's own configuration.
     pub reconfigured: watch::Sender<()>,
     /// Where tasks run that threads outside of it start.

@@ -419,6 +419,7 @@ fn broker(
         stopping: CancellationToken::new(),
         retired: CancellationToken::new(),
         image: ArcSwap::from_pointee(image),
+        loggers: Default::default(),
         reconfigured: Default::default(),
         runtime: runtime.clone(),
         settings: config,

@@ -228,7 +228,7 @@ fn quorum_voter(values: &Values, node_id: i32) -> Result<Option<Voter>, ConfigEr
 }
 
 /// What Kafka requires beyond the ranges of single keys.
-fn check_ranges(values: &Values) -> Result<(), ConfigError> {
+pub(super) fn check_ranges(values: &Values) -> Result<(), ConfigError> {
     let resolved = super::topic::resolve_values(values, &Default::default());
     let retention_ms = resolved.long("retention.ms");
     let cleaner_threads = i64::from(values.int("log.cleaner.threads")).max(1);

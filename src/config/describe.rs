@@ -12,6 +12,7 @@ pub enum ConfigSource {
     DynamicDefaultBroker,
     StaticBroker,
     Default,
+    Logger,
     ClientMetrics,
     Group,
 }
@@ -24,6 +25,7 @@ impl ConfigSource {
             Self::DynamicDefaultBroker => 3,
             Self::StaticBroker => 4,
             Self::Default => 5,
+            Self::Logger => 6,
             Self::ClientMetrics => 7,
             Self::Group => 8,
         }
@@ -235,6 +237,20 @@ pub fn describe_client_metrics(overrides: &DynamicConfig) -> Vec<ConfigEntry> {
         .collect()
 }
 
+/// The level of a logger.
+pub fn describe_logger(name: &str, level: &str) -> ConfigEntry {
+    ConfigEntry {
+        name: name.to_owned(),
+        value: Some(level.to_owned()),
+        source: ConfigSource::Logger,
+        is_sensitive: false,
+        is_read_only: false,
+        type_code: 0,
+        synonyms: Vec::new(),
+        documentation: Some(""),
+    }
+}
+
 /// Where a broker setting is set, from the most to the least specific. Kafka leaves out what
 /// stands before the first mention of `name` itself.
 fn broker_synonyms(layers: &BrokerLayers<'_>, name: &str) -> Vec<ConfigSynonym> {
@@ -328,6 +344,7 @@ mod tests {
             ConfigSource::StaticBroker => "STATIC",
             ConfigSource::Default => "DEFAULT",
             ConfigSource::ClientMetrics => "CM",
+            ConfigSource::Logger => "LOGGER",
             ConfigSource::Group => "GROUP",
         };
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "None".into());

@@ -1,14 +1,13 @@
-//! IncrementalAlterConfigs and AlterConfigs, for topics, brokers and groups.
+//! IncrementalAlterConfigs and AlterConfigs, for topics, brokers, groups and client metrics.
 //!
-//! A resource is altered whole or not at all. What client metrics and loggers are
-//! configured with is refused until their parts exist.
+//! A resource is altered whole or not at all. Loggers are the broker's own affair and never get here.
 
 use std::collections::BTreeSet;
 
-use super::topic_names::validate_topic_name;
-use super::{ApiError, Controller, ControllerResult};
+use super::config_rules::unknown_kind;
+use super::{ApiError, Controller, ControllerResult, Door};
 use crate::config::definition::{Default as KeyDefault, Kind};
-use crate::config::layers::{DynamicConfig, validate_dynamic};
+use crate::config::layers::DynamicConfig;
 use crate::config::{ConfigKey, group, layers, topic};
 use crate::metadata::image::{ConfigResource, ConfigResourceType, MetadataImage};
 use crate::metadata::record::{MetadataRecord, VersionedRecord, v0};
@@ -36,6 +35,7 @@ impl Controller {
         &self,
         image: &MetadataImage,
         request: &IncrementalAlterConfigsRequest,
+        door: Door,
     ) -> ControllerResult<IncrementalAlterConfigsResponse> {
         let resources = request
             .resources
@@ -48,7 +48,7 @@ impl Controller {
             let (kind, name) = (resource.resource_type, resource.resource_name.as_str());
             let altered = match repeated.contains(&(kind, name)) {
                 true => Err(each_resource_once()),
-                false => self.alter(image, kind, name, &resource.configs),
+                false => self.alter(image, kind, name, &resource.configs, door),
             };
             let error = collect(altered, &mut records);
             response.responses.push(AlterConfigsResourceResponse {
@@ -69,6 +69,7 @@ impl Controller {
         &self,
         image: &MetadataImage,
         request: &AlterConfigsRequest,
+        door: Door,
     ) -> ControllerResult<AlterConfigsResponse> {
         let resources = request
             .resources
@@ -106,7 +107,7 @@ impl Controller {
             let changes: Vec<AlterableConfig> = wanted().chain(removals).collect();
             let altered = match repeated.contains(&(kind, name)) {
                 true => Err(each_resource_once()),
-                false => self.alter(image, kind, name, &changes),
+                false => self.alter(image, kind, name, &changes, door),
             };
             let error = collect(altered, &mut records);
             response
@@ -130,6 +131,7 @@ impl Controller {
         kind: i8,
         name: &str,
         changes: &[AlterableConfig],
+        door: Door,
     ) -> Result<Vec<VersionedRecord>, ApiError> {
         check_changes(changes)?;
         let resource = ConfigResource {
@@ -140,8 +142,13 @@ impl Controller {
             ConfigResourceType::TOPIC => topic_key,
             ConfigResourceType::BROKER => layers::broker_key,
             ConfigResourceType::GROUP => group_key,
-            _ => return Err(unsupported_kind(resource.kind)),
+            // Kafka does not take what its lists are for lists.
+            ConfigResourceType::CLIENT_METRICS => |_: &str| None,
+            ConfigResourceType(other) => return Err(unknown_kind(other, door)),
         };
+        if resource.kind == ConfigResourceType::BROKER {
+            self.check_broker_name(image, name, door)?;
+        }
         let mut configs = image.configs.of(&resource).clone();
         let mut records = Vec::new();
         for change in changes {
@@ -151,7 +158,6 @@ impl Controller {
             if new == old && resource.kind != ConfigResourceType::BROKER {
                 continue;
             }
-            check_min_isr(image, &resource, &change.name, new.as_deref())?;
             records.push(v0(ConfigRecord {
                 resource_type: kind,
                 resource_name: name.to_owned(),
@@ -165,56 +171,14 @@ impl Controller {
             };
         }
         check_value_sizes(&configs)?;
-        self.validate(image, &resource, &configs)?;
+        self.validate(image, &resource, &configs, door)?;
+        for record in &records {
+            check_min_isr(image, &resource, record)?;
+        }
         let changed: Vec<&String> = records.iter().filter_map(config_name).collect();
         let clear = clear_elr(image, &resource, changed);
         records.extend(clear);
         Ok(records)
-    }
-
-    fn validate(
-        &self,
-        image: &MetadataImage,
-        resource: &ConfigResource,
-        configs: &DynamicConfig,
-    ) -> Result<(), ApiError> {
-        let name = resource.name.as_str();
-        if resource.kind == ConfigResourceType::BROKER {
-            self.check_broker_name(name)?;
-            return validate_dynamic(configs, !name.is_empty())
-                .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()));
-        }
-        if resource.kind == ConfigResourceType::GROUP {
-            if name.is_empty() {
-                let message = "Default group resources are not allowed.";
-                return Err(ApiError::new(ErrorCode::InvalidRequest, message));
-            }
-            return group::validate(configs, &self.layers(image).values())
-                .map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.to_string()));
-        }
-        if name.is_empty() {
-            let message = "Default topic resources are not allowed.";
-            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
-        }
-        validate_topic_name(name)?;
-        topic::validate(configs, &self.layers(image).values())
-            .map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.to_string()))?;
-        if image.topics.get(name).is_none() {
-            let message = format!("The topic '{name}' does not exist.");
-            return Err(ApiError::new(ErrorCode::UnknownTopicOrPartition, message));
-        }
-        Ok(())
-    }
-
-    fn check_broker_name(&self, name: &str) -> Result<(), ApiError> {
-        let node_id = self.node_id;
-        let problem = match name.parse::<i32>() {
-            _ if name.is_empty() => return Ok(()),
-            Ok(id) if id == node_id => return Ok(()),
-            Ok(_) => format!("Unexpected broker id, expected {node_id}, but received {name}"),
-            Err(_) => format!("Node id must be an integer, but it is: {name}"),
-        };
-        Err(ApiError::new(ErrorCode::InvalidRequest, problem))
     }
 }
 
@@ -329,10 +293,7 @@ fn altered_value(
         DELETE => return Ok(None),
         APPEND => "APPEND",
         SUBTRACT => "SUBTRACT",
-        unknown => {
-            let message = format!("Unknown configuration operation {unknown}.");
-            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
-        }
+        _ => return Err(ErrorCode::UnknownServerError.into()),
     };
     let Some(key) = key.filter(|key| key.kind == Kind::List) else {
         let name = &change.name;
@@ -365,14 +326,16 @@ fn altered_value(
 fn check_min_isr(
     image: &MetadataImage,
     resource: &ConfigResource,
-    key: &str,
-    new: Option<&str>,
+    change: &VersionedRecord,
 ) -> Result<(), ApiError> {
+    let MetadataRecord::Config(change) = &change.record else {
+        return Ok(());
+    };
     let is_broker = resource.kind == ConfigResourceType::BROKER;
-    if key != MIN_ISR || !is_broker || !image.features.elr_enabled() {
+    if change.name != MIN_ISR || !is_broker || !image.features.elr_enabled() {
         return Ok(());
     }
-    let message = match (resource.name.is_empty(), new) {
+    let message = match (resource.name.is_empty(), &change.value) {
         (false, Some(_)) => {
             "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
         }
@@ -380,19 +343,4 @@ fn check_min_isr(
         _ => return Ok(()),
     };
     Err(ApiError::new(ErrorCode::InvalidConfig, message))
-}
-
-fn unsupported_kind(kind: ConfigResourceType) -> ApiError {
-    let what = match kind {
-        ConfigResourceType::BROKER_LOGGER => "Log levels",
-        ConfigResourceType::CLIENT_METRICS => "Client metrics subscriptions",
-        ConfigResourceType(other) => {
-            let message = format!("Unknown resource type {other}");
-            return ApiError::new(ErrorCode::InvalidRequest, message);
-        }
-    };
-    ApiError::new(
-        ErrorCode::UnsupportedVersion,
-        format!("{what} cannot be altered here yet."),
-    )
 }

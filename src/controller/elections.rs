@@ -42,6 +42,15 @@ impl BrokerChange {
     }
 }
 
+/// An election that somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The first replica leads, if it is in sync.
+    Preferred,
+    /// Any replica leads, though it may lack records.
+    Unclean,
+}
+
 /// What an election goes by, beside the partition itself.
 struct Rules<'a> {
     version: MetadataVersion,
@@ -101,6 +110,51 @@ impl Controller {
             }
         }
         records
+    }
+
+    /// The change that an election comes to; none if there is nobody to elect.
+    pub(super) fn asked_election(
+        &self,
+        image: &MetadataImage,
+        topic: &TopicImage,
+        index: i32,
+        partition: &PartitionImage,
+        asked: Asked,
+    ) -> Option<VersionedRecord> {
+        let may_lead = |replica: i32| {
+            image.cluster.is_active(replica) && image.has_online_directory(partition, replica)
+        };
+        let version = image.features.metadata_version();
+        let record = match asked {
+            Asked::Preferred => {
+                let first = *partition.replicas.first()?;
+                let in_sync = partition.isr.contains(&first)
+                    || (partition.isr.is_empty() && partition.elr.contains(&first));
+                if !in_sync || !may_lead(first) {
+                    return None;
+                }
+                PartitionChangeRecord {
+                    topic_id: topic.id,
+                    partition_id: index,
+                    leader: first,
+                    ..Default::default()
+                }
+            }
+            Asked::Unclean => {
+                let rules = Rules {
+                    version,
+                    elr_enabled: image.features.elr_enabled(),
+                    min_isr: self.min_isr(image, topic),
+                    unclean: true,
+                    may_lead: &may_lead,
+                };
+                // Nobody in particular comes back: whoever is there is looked at.
+                let change = BrokerChange::Returns(NO_LEADER);
+                let record = rules.change(topic.id, index, partition, change)?;
+                (record.leader >= 0).then_some(record)?
+            }
+        };
+        Some(MetadataRecord::from(record).at(version.partition_change_record_version()))
     }
 
     fn min_isr(&self, image: &MetadataImage, topic: &TopicImage) -> usize {

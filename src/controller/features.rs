@@ -56,7 +56,7 @@ impl Controller {
                 .iter()
                 .map(|update| UpdatableFeatureResult {
                     feature: update.feature.clone(),
-                    error_message: None,
+                    error_message: Some(ErrorCode::None.name().to_owned()),
                     ..Default::default()
                 })
                 .collect();
@@ -170,15 +170,21 @@ fn check_metadata_version(
              information."
         }
     };
-    let message =
-        format!("Unsupported metadata.version downgrade from {current} to {new}. {problem}");
+    let message = format!(
+        "Unsupported metadata.version downgrade from {} to {level}. {problem}",
+        current.level()
+    );
     Err(ApiError::new(ErrorCode::InvalidUpdateVersion, message))
 }
 
 fn refused(error: ApiError) -> UpdateFeaturesResponse {
+    let message = format!(
+        "The update failed for all features since the following feature had an error: {}",
+        error.text()
+    );
     UpdateFeaturesResponse {
         error_code: error.code.code(),
-        error_message: error.message,
+        error_message: Some(message),
         ..Default::default()
     }
 }

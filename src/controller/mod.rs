@@ -6,16 +6,22 @@
 
 pub mod activation;
 pub mod brokers;
+pub mod client_quotas;
+mod config_rules;
 pub mod configs;
 mod create_topics;
 mod directories;
+mod elect_leaders;
 mod elections;
 pub mod features;
 mod partitions;
 mod placement;
 pub mod producer_ids;
+mod reassignments;
+mod scram;
 mod topic_names;
 mod topics;
+mod unregister_broker;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +32,7 @@ use crate::metadata::image::{ConfigResource, MetadataImage};
 use crate::metadata::record::VersionedRecord;
 use crate::protocol::ErrorCode;
 
+pub use reassignments::list_partition_reassignments;
 pub use topic_names::{is_internal, validate_topic_name};
 
 /// As many partitions as one request may create.
@@ -40,6 +47,13 @@ pub struct Controller {
     pub file: Properties,
     /// Its checked values over the defaults.
     pub static_values: Values,
+}
+
+/// By which listener a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Broker,
+    Controller,
 }
 
 /// What a request comes to.

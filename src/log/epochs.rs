@@ -98,7 +98,8 @@ impl LeaderEpochs {
     /// The largest epoch ≤ `epoch` that is known, and the offset where it ends; `None` if `epoch`
     /// is newer than all (the answer to OffsetForLeaderEpoch).
     pub fn end_offset_for(&self, epoch: i32, log_end_offset: i64) -> Option<(i32, i64)> {
-        if epoch < 0 {
+        const UNDEFINED: i32 = -1;
+        if epoch == UNDEFINED {
             return None;
         }
         if self.latest_epoch() == Some(epoch) {

@@ -11,6 +11,7 @@ pub mod format;
 pub mod image;
 pub mod properties;
 pub mod record;
+pub mod scram;
 pub mod scram_argument;
 pub mod snapshot;
 pub mod version;

@@ -1,15 +1,10 @@
 //! The credentials of `storage format --add-scram`:
 //! `SCRAM-SHA-256=[name=alice,password=secret,iterations=4096,salt=base64]`.
 
+use super::scram::{ITERATIONS_MAX, ITERATIONS_MIN, Mechanism};
+use crate::protocol::records::metadata::UserScramCredentialRecord;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256, Sha512};
-
-use crate::protocol::records::metadata::UserScramCredentialRecord;
-
-const ITERATIONS_MIN: i32 = 4096;
-const ITERATIONS_MAX: i32 = 16384;
 
 /// What is wrong with an argument. The texts are those of Kafka's tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,53 +41,10 @@ pub enum ScramArgumentError {
     Keys,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Mechanism {
-    Sha256,
-    Sha512,
-}
-
-impl Mechanism {
-    fn constant(self) -> &'static str {
-        match self {
-            Mechanism::Sha256 => "SCRAM_SHA_256",
-            Mechanism::Sha512 => "SCRAM_SHA_512",
-        }
-    }
-
-    fn code(self) -> i8 {
-        match self {
-            Mechanism::Sha256 => 1,
-            Mechanism::Sha512 => 2,
-        }
-    }
-
-    fn salted_password(self, password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
-        match self {
-            Mechanism::Sha256 => {
-                pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, iterations).to_vec()
-            }
-            Mechanism::Sha512 => {
-                pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password, salt, iterations).to_vec()
-            }
-        }
-    }
-
-    fn hmac(self, key: &[u8], text: &[u8]) -> Result<Vec<u8>, ScramArgumentError> {
-        let mac = match self {
-            Mechanism::Sha256 => Hmac::<Sha256>::new_from_slice(key)
-                .map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()),
-            Mechanism::Sha512 => Hmac::<Sha512>::new_from_slice(key)
-                .map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec()),
-        };
-        mac.map_err(|_| ScramArgumentError::Keys)
-    }
-
-    fn hash(self, bytes: &[u8]) -> Vec<u8> {
-        match self {
-            Mechanism::Sha256 => Sha256::digest(bytes).to_vec(),
-            Mechanism::Sha512 => Sha512::digest(bytes).to_vec(),
-        }
+fn constant(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::Sha256 => "SCRAM_SHA_256",
+        Mechanism::Sha512 => "SCRAM_SHA_512",
     }
 }
 
@@ -130,13 +82,13 @@ pub fn parse(
         (None, Some(_)) if credential.salt.is_none() => return Err(E::SaltedWithoutSalt),
         (None, Some(salted)) => decode(salted).ok_or_else(|| E::SaltedPassword(salted.clone()))?,
     };
-    let client_key = mechanism.hmac(&salted_password, b"Client Key")?;
+    let keys = mechanism.keys(&salted_password).ok_or(E::Keys)?;
     Ok(UserScramCredentialRecord {
         name: credential.name,
         mechanism: mechanism.code(),
         salt: salt.into(),
-        stored_key: mechanism.hash(&client_key).into(),
-        server_key: mechanism.hmac(&salted_password, b"Server Key")?.into(),
+        stored_key: keys.stored.into(),
+        server_key: keys.server.into(),
         iterations,
         ..Default::default()
     })
@@ -194,9 +146,9 @@ impl Credential {
         };
         match text.parse() {
             Err(_) => Err(ScramArgumentError::Iterations(text.clone())),
-            Ok(..ITERATIONS_MIN) => Err(ScramArgumentError::TooFewIterations(mechanism.constant())),
+            Ok(..ITERATIONS_MIN) => Err(ScramArgumentError::TooFewIterations(constant(mechanism))),
             Ok(iterations) if iterations > ITERATIONS_MAX => {
-                Err(ScramArgumentError::TooManyIterations(mechanism.constant()))
+                Err(ScramArgumentError::TooManyIterations(constant(mechanism)))
             }
             Ok(iterations) => Ok(iterations),
         }

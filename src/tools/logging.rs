@@ -2,24 +2,50 @@
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
 
+use std::sync::OnceLock;
+
 use jiff::Zoned;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Registry, reload};
+
+/// Changes what is shown: the level of everything else, and those of targets that have their own.
+type Change = Box<dyn Fn(LevelFilter, &[(String, LevelFilter)]) + Send + Sync>;
+
+static CHANGE: OnceLock<Change> = OnceLock::new();
 
 /// Shows events at `level` and above from here on. Later calls change nothing.
 pub fn install(level: Level) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .event_format(KafkaLine {
             in_colour: std::io::stderr().is_terminal(),
-        })
-        .finish();
+        });
+    let shown = Targets::new().with_default(level);
+    let (filter, handle) = reload::Layer::new(shown);
+    let subscriber = Registry::default().with(filter).with(lines);
     // Fails when a subscriber is there already, as in tests: that one stays.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        let change = move |level: LevelFilter, targets: &[(String, LevelFilter)]| {
+            let shown = Targets::new().with_default(level);
+            // Fails when the subscriber is gone, and nobody reads.
+            let _ = handle.reload(shown.with_targets(targets.iter().cloned()));
+        };
+        let _ = CHANGE.set(Box::new(change));
+    }
+}
+
+/// Changes levels from here on; without effect where [`install`] has had none.
+pub fn change(level: LevelFilter, targets: &[(String, LevelFilter)]) {
+    if let Some(change) = CHANGE.get() {
+        change(level, targets);
+    }
 }
 
 struct KafkaLine {

@@ -7,10 +7,10 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::KAFKA_VERSION;
 use super::output::{Invocation, Printer, message};
 use super::registry::Exit;
-use crate::broker::Node;
+use super::{KAFKA_VERSION, logging};
+use crate::broker::{Node, loggers};
 use crate::config::{self, Properties};
 
 const USAGE: &str =
@@ -106,6 +106,7 @@ fn serve(arguments: &Arguments) -> anyhow::Result<Exit> {
         .map(ToString::to_string)
         .collect();
     let (node_id, dirs) = (settings.node_id, settings.log_dirs.clone());
+    loggers::on_change(Box::new(logging::change));
     let node = Node::start(settings, runtime.handle())?;
     let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
     info!(

@@ -1,14 +1,14 @@
 //! DescribeConfigs (key 32), versions 1–4.
 //!
-//! Topics, brokers (their own settings, or with an empty name the cluster's defaults), groups and client metrics.
-//! Loggers are levels of Java classes, which this process does not have: they are refused.
+//! Topics, brokers (their own settings, or with an empty name the cluster's defaults), groups, client metrics, and the
+//! levels of loggers.
 //!
 //! - 1: synonyms (KIP-226). 3: types and documentation (KIP-569). 4: flexible.
 
 use crate::broker::context::RequestContext;
 use crate::config::describe::{
     ConfigEntry, describe_broker, describe_broker_defaults, describe_client_metrics,
-    describe_group, describe_topic,
+    describe_group, describe_logger, describe_topic,
 };
 use crate::controller::validate_topic_name;
 use crate::metadata::image::{ConfigResource, ConfigResourceType};
@@ -80,26 +80,41 @@ fn entries(
         ConfigResourceType::BROKER if name == cx.broker.node_id.to_string() => {
             Ok(layers(&describe_broker))
         }
-        ConfigResourceType::BROKER => {
-            let node_id = cx.broker.node_id;
-            let message = match name.parse::<i32>() {
-                Ok(_) => format!(
-                    "Unexpected broker id, expected {node_id} or empty string, but received {name}"
-                ),
-                Err(_) => format!("Broker id must be an integer, but it is: {name}"),
-            };
-            Err((ErrorCode::InvalidRequest, message))
+        ConfigResourceType::BROKER => Err(other_node(cx, name, " or empty string,")),
+        ConfigResourceType::BROKER_LOGGER if name.is_empty() => {
+            Err(invalid("Broker id must not be empty"))
+        }
+        ConfigResourceType::BROKER_LOGGER if name == cx.broker.node_id.to_string() => {
+            let levels = cx.broker.loggers.levels().into_iter();
+            Ok(levels
+                .map(|(name, level)| describe_logger(name, level))
+                .collect())
+        }
+        ConfigResourceType::BROKER_LOGGER => Err(other_node(cx, name, "")),
+        ConfigResourceType::GROUP if name.is_empty() => {
+            Err(invalid("Group name must not be empty"))
         }
         ConfigResourceType::GROUP => Ok(layers(&|layers| describe_group(layers, own))),
-        ConfigResourceType::CLIENT_METRICS => Ok(describe_client_metrics(own)),
-        ConfigResourceType::BROKER_LOGGER => {
-            let message = "broker loggers are not supported yet by this broker".to_owned();
-            Err((ErrorCode::InvalidRequest, message))
-        }
-        ConfigResourceType(other) => Err((
-            ErrorCode::InvalidRequest,
-            format!("Unsupported resource type: {other}"),
+        ConfigResourceType::CLIENT_METRICS if name.is_empty() => Err(invalid(
+            "Client metrics subscription name must not be empty",
         )),
+        ConfigResourceType::CLIENT_METRICS => Ok(describe_client_metrics(own)),
+        _ => Err(invalid(ErrorCode::InvalidRequest.message())),
+    }
+}
+
+fn invalid(message: &str) -> (ErrorCode, String) {
+    (ErrorCode::InvalidRequest, message.to_owned())
+}
+
+/// Why what is asked of a node cannot be told by this one.
+fn other_node(cx: &RequestContext<'_>, name: &str, or: &str) -> (ErrorCode, String) {
+    let node_id = cx.broker.node_id;
+    match name.parse::<i32>() {
+        Ok(_) => invalid(&format!(
+            "Unexpected broker id, expected {node_id}{or} but received {name}"
+        )),
+        Err(_) => invalid(&format!("Broker id must be an integer, but it is: {name}")),
     }
 }
 
@@ -118,6 +133,10 @@ fn described(entry: ConfigEntry, synonyms: bool, docs: bool) -> DescribeConfigsR
         is_sensitive: entry.is_sensitive,
         synonyms: synonyms.into_iter().map(synonym).collect(),
         config_type: entry.type_code,
-        documentation: entry.documentation.filter(|_| docs).map(str::to_owned),
+        documentation: entry
+            .documentation
+            // A logger's is always there, and always empty.
+            .filter(|doc| docs || doc.is_empty())
+            .map(str::to_owned),
     }
 }

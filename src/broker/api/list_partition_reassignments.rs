@@ -1,18 +1,16 @@
 //! ListPartitionReassignments (key 46), version 0 (KIP-455).
 //!
-//! With one node nothing is ever being reassigned. Topics that were asked for are not checked to exist, as in Kafka.
+//! Topics that are asked for are not checked to exist, as in Kafka.
 
 use crate::broker::context::RequestContext;
+use crate::controller::list_partition_reassignments;
 use crate::protocol::messages::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
 };
 
 pub async fn handle(
-    _cx: &RequestContext<'_>,
-    _request: ListPartitionReassignmentsRequest,
+    cx: &RequestContext<'_>,
+    request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {
-    ListPartitionReassignmentsResponse {
-        error_message: None,
-        ..Default::default()
-    }
+    list_partition_reassignments(&cx.broker.image(), &request)
 }

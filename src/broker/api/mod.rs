@@ -5,23 +5,38 @@
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
+pub mod add_raft_voter;
+pub mod alter_client_quotas;
+pub mod alter_configs;
+pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
+pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
+pub mod create_acls;
+pub mod create_delegation_token;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_acls;
 pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
+pub mod describe_acls;
+pub mod describe_client_quotas;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_delegation_token;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
+pub mod describe_quorum;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
+pub mod describe_user_scram_credentials;
+pub mod elect_leaders;
 pub mod end_txn;
+pub mod expire_delegation_token;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -36,11 +51,19 @@ pub mod list_partition_reassignments;
 pub mod list_transactions;
 pub mod metadata;
 pub mod offset_commit;
+pub mod offset_delete;
 pub mod offset_fetch;
+pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod remove_raft_voter;
+pub mod renew_delegation_token;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
 pub mod sync_group;
 mod topic_view;
 pub mod txn_offset_commit;
+pub mod unregister_broker;
+pub mod update_features;
 pub mod write_txn_markers;
 
 use std::ops::RangeInclusive;
@@ -153,6 +176,29 @@ apis! {
     ListTransactions (true, false) ListTransactionsRequest => list_transactions;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
         => describe_topic_partitions;
+    AddRaftVoter (true, true) AddRaftVoterRequest => add_raft_voter;
+    AlterClientQuotas (true, true) AlterClientQuotasRequest => alter_client_quotas;
+    AlterConfigs (true, true) AlterConfigsRequest => alter_configs;
+    AlterPartitionReassignments (true, true) AlterPartitionReassignmentsRequest => alter_partition_reassignments;
+    AlterUserScramCredentials (true, true) AlterUserScramCredentialsRequest => alter_user_scram_credentials;
+    CreateAcls (true, true) CreateAclsRequest => create_acls;
+    CreateDelegationToken (true, true) CreateDelegationTokenRequest => create_delegation_token;
+    DeleteAcls (true, true) DeleteAclsRequest => delete_acls;
+    DescribeAcls (true, true) DescribeAclsRequest => describe_acls;
+    DescribeClientQuotas (true, false) DescribeClientQuotasRequest => describe_client_quotas;
+    DescribeDelegationToken (true, true) DescribeDelegationTokenRequest => describe_delegation_token;
+    DescribeQuorum (true, true) DescribeQuorumRequest => describe_quorum;
+    DescribeUserScramCredentials (true, true) DescribeUserScramCredentialsRequest => describe_user_scram_credentials;
+    ElectLeaders (true, true) ElectLeadersRequest => elect_leaders;
+    ExpireDelegationToken (true, true) ExpireDelegationTokenRequest => expire_delegation_token;
+    OffsetDelete (true, false) OffsetDeleteRequest => offset_delete;
+    OffsetForLeaderEpoch (true, false) OffsetForLeaderEpochRequest => offset_for_leader_epoch;
+    RemoveRaftVoter (true, true) RemoveRaftVoterRequest => remove_raft_voter;
+    RenewDelegationToken (true, true) RenewDelegationTokenRequest => renew_delegation_token;
+    SaslAuthenticate (true, true) SaslAuthenticateRequest => sasl_authenticate;
+    SaslHandshake (true, true) SaslHandshakeRequest => sasl_handshake;
+    UnregisterBroker (true, true) UnregisterBrokerRequest => unregister_broker;
+    UpdateFeatures (true, true) UpdateFeaturesRequest => update_features;
 }
 
 /// Answers one request whose key and version are offered.

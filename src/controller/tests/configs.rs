@@ -36,9 +36,10 @@ fn alter(
         resources,
         ..Default::default()
     };
-    let result = cluster
-        .controller
-        .incremental_alter_configs(&cluster.image, &request);
+    let result =
+        cluster
+            .controller
+            .incremental_alter_configs(&cluster.image, &request, Door::Broker);
     cluster.apply(&result.records);
     let responses = result.response.responses.into_iter();
     responses
@@ -220,7 +221,9 @@ fn the_old_api_replaces_everything() {
         }],
         ..Default::default()
     };
-    let result = cluster.controller.alter_configs(&cluster.image, &request);
+    let result = cluster
+        .controller
+        .alter_configs(&cluster.image, &request, Door::Broker);
     cluster.apply(&result.records);
     assert_eq!(result.response.responses[0].error_code, 0);
     assert_eq!(

@@ -53,8 +53,8 @@ fn impossible_updates_are_refused_in_kafkas_words() {
             "metadata.version",
             29,
             2,
-            "Unsupported metadata.version downgrade from 4.3-IV0 to 4.2-IV1. Refusing to perform \
-             the requested downgrade because it might delete metadata information.",
+            "Unsupported metadata.version downgrade from 30 to 29. Refusing to perform the \
+             requested downgrade because it might delete metadata information.",
         ),
         (
             "group.version",
@@ -64,9 +64,10 @@ fn impossible_updates_are_refused_in_kafkas_words() {
              versions 0-1",
         ),
     ] {
+        let all = "The update failed for all features since the following feature had an error: ";
         assert_eq!(
             update(&mut cluster, name, level, upgrade),
-            Err(expected.to_owned())
+            Err(format!("{all}{expected}"))
         );
     }
     assert_eq!(cluster.image.features.level("metadata.version"), 30);
