@@ -4,7 +4,7 @@
 //! ([`Log::activate`]), so that a start costs nothing for partitions that nobody uses.
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use super::config::LogConfig;
 use super::error::LogError;
@@ -96,15 +96,26 @@ impl Log {
         self.check_usable(writer)?;
         let end = self.log_end_offset();
         let options = self.options_when_clean();
-        let loaded = load::load(&self.tp, &self.place, &self.config_now(), &options)?;
+        let mut loaded = load::load(&self.tp, &self.place, &self.config_now(), &options)?;
         if loaded.log_end_offset != end {
             tracing::error!(
-                "{}: ends at offset {}, not at {end} where it was closed; was it changed since?",
+                "{}: ends at offset {}, not at {end} where it was closed; it is recovered",
                 self.tp,
                 loaded.log_end_offset
             );
+            let last = loaded.segments.last().map_or(0, |last| last.base_offset());
+            let options = LogOptions {
+                clean: false,
+                recovery_point: Some(end.min(last)),
+                ..options
+            };
+            loaded = load::load(&self.tp, &self.place, &self.config_now(), &options)?;
         }
+        let all_committed = self.high_watermark() >= end;
         self.adopt(writer, loaded);
+        if all_committed {
+            self.high_watermark.fetch_max(self.log_end_offset(), AcqRel);
+        }
         self.listed.store(true, Release);
         Ok(())
     }

@@ -36,6 +36,10 @@ impl LeaderEpochs {
         let bytes = read_file(disk, path, BYTES_MAX)
             .at(path)?
             .unwrap_or_default();
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            // Where it was not forced to the device, an offset may have lost its last digits.
+            return Err(LogError::malformed(path, "ends within a line"));
+        }
         Self::parse(&bytes).map_err(|reason| LogError::malformed(path, reason))
     }
 

@@ -48,10 +48,23 @@ pub(super) fn load(
             options.log_start_offset.unwrap_or(0),
         );
     }
-    let loaded = if options.clean {
-        load_clean(place, options, &found, segments)?
-    } else {
-        recover(tp, place, config, options, segments, found.snapshots)?
+    let last = segments.last().map_or(0, |segment| segment.base_offset());
+    let closed = match options.clean {
+        true => load_clean(place, options, &found, segments.clone()).map(Some),
+        false => Ok(None),
+    };
+    let loaded = match closed {
+        Ok(Some(loaded)) => loaded,
+        Ok(None) => recover(tp, place, config, options, segments, found.snapshots)?,
+        Err(e @ LogError::Malformed { .. }) => {
+            tracing::error!("{tp}: {e}; it is recovered");
+            let options = &LogOptions {
+                recovery_point: Some(options.recovery_point.map_or(last, |point| point.min(last))),
+                ..options.clone()
+            };
+            recover(tp, place, config, options, segments, found.snapshots)?
+        }
+        Err(e) => return Err(e),
     };
     if loaded.log_start_offset <= loaded.log_end_offset {
         return Ok(loaded);

@@ -2,7 +2,8 @@
 //!
 //! One lock is held by whoever changes the log. Readers take no part in it: they see the segments
 //! through an atomic pointer, the offsets as atomics, and a segment's end under the segment's own
-//! short lock. Appends are in `append.rs`, reads in `read.rs`, opening in `load.rs`.
+//! short lock. Appends are in `append.rs`, reads in `read.rs`, opening in `load.rs`, what goes to the
+//! device in `flush.rs`.
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -18,7 +19,7 @@ use super::epochs::{self, EpochEntry, LeaderEpochs};
 use super::error::{At, LogError, ReadError};
 use super::file_cache::FileCache;
 use super::health::Condition;
-use super::names::{SNAPSHOT_SUFFIX, TopicPartition};
+use super::names::TopicPartition;
 use super::partition_metadata;
 use super::place::Place;
 use super::producer_snapshot::ProducerEntry;
@@ -27,7 +28,7 @@ use super::progress::Progress;
 use super::recovery::Recovery;
 use super::retention::PendingRemoval;
 use super::segment::Segment;
-use super::storage::{Disk, OpenMode, RealDisk};
+use super::storage::{Disk, RealDisk};
 use super::verification::Verifications;
 use crate::protocol::Uuid;
 
@@ -84,23 +85,25 @@ pub struct Log {
     pub(super) writer: Mutex<Writer>,
     epochs: Mutex<Option<LeaderEpochs>>,
     /// The epoch file is behind.
-    epochs_unwritten: AtomicBool,
+    pub(super) epochs_unwritten: AtomicBool,
     /// The epoch file is not forced to the device.
-    epochs_unsynced: AtomicBool,
+    pub(super) epochs_unsynced: AtomicBool,
     pub(super) log_start_offset: AtomicI64,
     pub(super) log_end_offset: AtomicI64,
     pub(super) high_watermark: AtomicI64,
     /// `i64::MAX`: everything below the high watermark is stable.
     first_unstable_offset: AtomicI64,
     pub(super) recovery_point: AtomicI64,
-    last_flush_ms: AtomicI64,
+    pub(super) last_flush_ms: AtomicI64,
     /// The directory was looked at: `segments` and the log start offset are known.
     pub(super) listed: AtomicBool,
     /// Producer state is in memory, and with it the first unstable offset.
     pub(super) activated: AtomicBool,
     /// A segment was rolled and waits for [`Log::flush`].
     pub(super) rolled: AtomicBool,
-    offline: AtomicBool,
+    /// Its directory is known to be in the directory above for good.
+    pub(super) is_named: AtomicBool,
+    pub(super) offline: AtomicBool,
     pub(super) removals: Mutex<Vec<PendingRemoval>>,
     topic_id: OnceLock<Option<Uuid>>,
     pub(super) producer_expiration_ms: i64,
@@ -176,6 +179,7 @@ impl Log {
             listed: AtomicBool::new(true),
             activated: AtomicBool::new(activated),
             rolled: AtomicBool::new(false),
+            is_named: AtomicBool::new(false),
             offline: AtomicBool::new(false),
             removals: Mutex::default(),
             topic_id: OnceLock::new(),
@@ -371,153 +375,6 @@ impl Log {
         Ok(self.log_start_offset())
     }
 
-    /// Drops the records at and after `offset` (a follower whose leader never had them).
-    pub fn truncate_to(&self, offset: i64) -> Result<(), ReadError> {
-        self.activate()?;
-        let mut writer = self.writer.lock();
-        self.check_usable(&writer)?;
-        if offset >= self.log_end_offset() {
-            return Ok(());
-        }
-        let offset = offset.max(self.log_start_offset());
-        let segments = self.segments.load_full();
-        let kept = segments
-            .partition_point(|s| s.base_offset() <= offset)
-            .max(1);
-        let (kept, gone) = segments.split_at(kept.min(segments.len()));
-        self.segments.store(Arc::new(kept.to_vec()));
-        let recovery = self.recovery(self.now_at_open_ms);
-        for segment in gone.iter().rev() {
-            recovery.remove_segment(segment)?;
-        }
-        if !gone.is_empty() {
-            // They must not come back behind what is appended from now on.
-            let dir = self.place.dir();
-            self.place.disk.sync_dir(&dir).at(&dir)?;
-        }
-        let active = self.active();
-        active.truncate(&self.place, offset)?;
-        let end = active.next_offset(&self.place)?.max(active.base_offset());
-        self.log_end_offset.store(end, Release);
-        self.high_watermark.fetch_min(end, Release);
-        self.recovery_point.fetch_min(end, Release);
-        recovery.remove_snapshots(|snapshot| snapshot > end)?;
-        self.truncate_txn_index(&active, end)?;
-        writer.producers = recovery.restore_producers(&self.segments.load(), end)?;
-        self.update_first_unstable(&mut writer);
-        if self.epochs()?.truncate_from_end(end) {
-            self.store_epochs(true)?;
-        }
-        Ok(())
-    }
-
-    /// Forces everything up to the end of the log to the device; the recovery point moves there.
-    /// After a failure the log takes no more appends: what the device has is not known.
-    pub fn flush(&self, now_ms: i64) -> Result<(), LogError> {
-        let result = self.flush_inner(now_ms);
-        match &result {
-            Ok(()) => {}
-            // Nothing was forced and nothing is lost: it is tried again.
-            Err(e) if e.is_disk_full() => self.rolled.store(true, Release),
-            Err(e) => self.give_up(&e.to_string()),
-        }
-        result
-    }
-
-    /// Takes the log offline, and with it its directory, if that is watched.
-    pub fn give_up(&self, cause: &str) {
-        self.offline.store(true, Release);
-        self.place.disk.give_up(cause);
-    }
-
-    fn flush_inner(&self, now_ms: i64) -> Result<(), LogError> {
-        if self.is_offline() {
-            return Err(LogError::Offline(self.tp.clone()));
-        }
-        self.rolled.store(false, Release);
-        // In this order: the segments hold at least what is below the end that was read.
-        let end = self.log_end_offset();
-        let segments = self.segments.load_full();
-        let point = self.recovery_point();
-        let mut rolled = false;
-        for (at, segment) in segments.iter().enumerate() {
-            let next = segments.get(at + 1).map(|next| next.base_offset());
-            if next.is_some_and(|next| next <= point) || segment.base_offset() >= end {
-                continue;
-            }
-            match segment.sync(&self.place, next.is_some()) {
-                // What took its place is on the device.
-                Err(_) if segment.check_in_place(&self.place).is_err() => continue,
-                other => other?,
-            }
-            if let Some(base_offset) = next {
-                self.sync_file(&self.place.file(base_offset, SNAPSHOT_SUFFIX))?;
-                rolled = true;
-            }
-        }
-        if self.epochs_unsynced.load(Acquire) {
-            self.store_epochs(true)?;
-        }
-        let dir = self.place.dir();
-        let first = segments.first().map_or(0, |first| first.base_offset());
-        if rolled || point <= first {
-            self.place.disk.sync_dir(&dir).at(&dir)?;
-        }
-        self.recovery_point.fetch_max(end, Release);
-        self.last_flush_ms.store(now_ms, Release);
-        Ok(())
-    }
-
-    /// Whether `flush.ms` has passed since the last flush with records unflushed, or a segment was
-    /// rolled.
-    pub fn flush_is_due(&self, now_ms: i64) -> bool {
-        let unflushed = self.recovery_point() < self.log_end_offset();
-        let waited = now_ms.saturating_sub(self.last_flush_ms.load(Acquire));
-        self.rolled.load(Acquire) || (unflushed && waited >= self.config_now().flush_ms)
-    }
-
-    /// Writes all that a clean start wants to find: indexes, the epoch file, a producer snapshot at
-    /// the end. Nothing is appended after it. With `sync` it is forced to the device; without, the
-    /// caller does that for the whole file system.
-    pub fn close(&self, sync: bool) -> Result<(), LogError> {
-        let mut writer = self.writer.lock();
-        if writer.closed {
-            return Ok(());
-        }
-        writer.closed = true;
-        if self.is_offline() {
-            return Err(LogError::Offline(self.tp.clone()));
-        }
-        let end = self.log_end_offset();
-        if self.activated.load(Acquire) {
-            let active = self.active();
-            active.trim(&self.place, self.config_now().preallocate)?;
-            active.seal(&self.place)?;
-            if end
-                > self
-                    .segments
-                    .load()
-                    .first()
-                    .map_or(0, |first| first.base_offset())
-            {
-                self.recovery(self.now_at_open_ms)
-                    .write_snapshot(&writer.producers, end, sync)?;
-            }
-            if self.epochs_unwritten.load(Acquire) {
-                self.store_epochs(sync)?;
-            }
-        }
-        drop(writer);
-        if sync && self.activated.load(Acquire) {
-            self.active().sync(&self.place, true)?;
-            self.flush(self.last_flush_ms.load(Acquire))?;
-        }
-        for segment in self.segments.load().iter() {
-            segment.close();
-        }
-        Ok(())
-    }
-
     /// Whether anything was asked of the log since it was opened.
     pub(super) fn is_active(&self) -> bool {
         self.activated.load(Acquire)
@@ -535,11 +392,6 @@ impl Log {
             segment.close();
         }
         Ok(())
-    }
-
-    /// After [`Self::close`] and once all is on the device.
-    pub(super) fn mark_flushed(&self) {
-        self.recovery_point.store(self.log_end_offset(), Release);
     }
 
     pub(super) fn active(&self) -> Arc<Segment> {
@@ -635,14 +487,6 @@ impl Log {
             offset,
             log_start_offset: self.log_start_offset(),
             log_end_offset: self.log_end_offset(),
-        }
-    }
-
-    fn sync_file(&self, path: &Path) -> Result<(), LogError> {
-        match self.place.disk.open(path, OpenMode::Existing) {
-            Ok(file) => self.place.disk.sync(&file).at(path),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e).at(path),
         }
     }
 }

@@ -14,12 +14,12 @@ use super::storage::{Disk, read_file, replace_file_unsynced};
 pub const FILE_NAME: &str = "partition.metadata";
 const BYTES_MAX: u64 = 4096;
 
-/// The id in the file at `path`; `None` if there is no file, or an empty one.
+/// The id in the file at `path`; `None` if there is no file, or what a loss of power left of one.
 pub fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Uuid>, LogError> {
     let bytes = read_file(disk, path, BYTES_MAX)
         .at(path)?
         .unwrap_or_default();
-    if bytes.is_empty() {
+    if is_torn(&bytes) {
         return Ok(None);
     }
     parse(&bytes).map(Some).ok_or_else(|| {
@@ -27,8 +27,22 @@ pub fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Uuid>, LogError> {
     })
 }
 
-/// Writes the file. It is not forced to the device, for topics may have many partitions: what a
-/// loss of power leaves of it is an empty file, and then the id is written again.
+/// Whether these may be the first bytes of a whole file, and zeroes.
+fn is_torn(bytes: &[u8]) -> bool {
+    let whole = format(Uuid::ZERO);
+    let kept = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    let kept = bytes.get(..kept).unwrap_or_default();
+    let before_id = whole.len() - Uuid::ZERO.to_string().len();
+    let compared = kept.len().min(before_id);
+    kept.len() < whole.len() && kept.get(..compared) == whole.as_bytes().get(..compared)
+}
+
+/// Writes the file. It is not forced to the device before the log's first flush, for topics may
+/// have many partitions: what a loss of power leaves of it before that is taken for no file, and
+/// then the id is written again.
 pub fn write(disk: &dyn Disk, path: &Path, topic_id: Uuid) -> Result<(), LogError> {
     replace_file_unsynced(disk, path, format(topic_id).as_bytes()).at(path)
 }
@@ -74,6 +88,20 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_a_loss_of_power_leaves_is_no_file() {
+        let whole = format(Uuid::from_u128(9));
+        for kept in 0..whole.len() {
+            let mut torn = whole.as_bytes()[..kept].to_vec();
+            assert!(is_torn(&torn), "{kept}");
+            torn.resize(whole.len(), 0);
+            assert!(is_torn(&torn), "{kept}");
+        }
+        assert!(!is_torn(whole.as_bytes()));
+        assert!(!is_torn(b"version: 1"));
+        assert!(!is_torn(b"topic_id"));
     }
 
     proptest! {

@@ -91,6 +91,8 @@ struct From {
     producers: ProducerStates,
     scan: ScanStart,
     aborted: Vec<AbortedTransaction>,
+    /// A batch was scanned.
+    begun: bool,
 }
 
 impl Recovery<'_> {
@@ -103,7 +105,8 @@ impl Recovery<'_> {
         recovery_point: i64,
         epochs: &mut LeaderEpochs,
     ) -> Result<Recovered, LogError> {
-        let passed = segments.partition_point(|s| s.base_offset() <= recovery_point);
+        // A segment that ends at the recovery point may have been sealed after it was flushed.
+        let passed = segments.partition_point(|s| s.base_offset() < recovery_point);
         let first = passed.saturating_sub(1);
         let mut from = self.start(&segments, first, &mut snapshots, recovery_point)?;
         if epochs.entries().is_empty() {
@@ -207,6 +210,7 @@ impl Recovery<'_> {
             ),
             scan,
             aborted,
+            begun: false,
         }))
     }
 
@@ -246,10 +250,16 @@ impl Recovery<'_> {
             producers,
             scan,
             aborted,
+            begun,
         } = from;
         let durable = aborted.len();
         let mut scanner = Scanner::new(self.place, segment)?;
         let on_batch = |scanned: &ScannedBatch<'_>| {
+            if !std::mem::replace(begun, true) {
+                // From here on the batches tell: what they say must not contradict what is known.
+                let header = &scanned.header;
+                epochs.truncate_from_end(header.base_offset().unwrap_or(header.last_offset()));
+            }
             // Neither epochs nor producers before v2.
             let Some(header) = scanned.header.v2() else {
                 return;
@@ -309,12 +319,15 @@ impl Recovery<'_> {
         for segment in later {
             self.remove_segment(segment)?;
         }
-        segment.rebuild(self.place, scanned)?;
-        // What is gone must not come back behind what is appended from now on.
-        if !kept.is_empty() || !later.is_empty() {
-            segment.sync(self.place, false)?;
+        if !later.is_empty() {
+            // As long as they are there, so must be the fault that they are found by.
             let dir = self.place.dir();
             self.place.disk.sync_dir(&dir).at(&dir)?;
+        }
+        segment.rebuild(self.place, scanned)?;
+        // What is gone must not come back behind what is appended from now on.
+        if !kept.is_empty() {
+            segment.sync(self.place, false)?;
         }
         Ok(())
     }

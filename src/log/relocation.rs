@@ -172,8 +172,21 @@ impl LogManager {
         Ok(copied)
     }
 
-    /// Puts the copy in the place of the partition's log; the new log. Appends wait meanwhile.
+    /// Puts the copy in the place of the partition's log; the new log. Appends wait meanwhile, and
+    /// neither log is cleaned.
     pub fn replace_with_future(
+        &self,
+        tp: &TopicPartition,
+        unique: Uuid,
+        now_ms: i64,
+    ) -> Result<Arc<Log>, MoveError> {
+        self.abort_and_pause_cleaning(tp);
+        let replaced = self.replace_while_paused(tp, unique, now_ms);
+        self.resume_cleaning(tp);
+        replaced
+    }
+
+    fn replace_while_paused(
         &self,
         tp: &TopicPartition,
         unique: Uuid,
@@ -196,6 +209,7 @@ impl LogManager {
             .hand_over(&future.log, live, deleted.clone(), now_ms)?;
         futures.remove(tp);
         let log = Arc::clone(&future.log);
+        let (old, new) = (current.dir, future.dir);
         logs.insert(tp.clone(), future);
         drop((logs, futures));
         // What the checkpoints say of it goes with it.
@@ -203,6 +217,7 @@ impl LogManager {
             self.checkpoint_log_start_offsets(),
             self.checkpoint_high_watermarks(),
             self.checkpoint_recovery_points(),
+            self.carry_cleaned_offset(tp, old, new),
         ];
         for e in noted.into_iter().filter_map(Result::err) {
             tracing::warn!("{tp}: {e}");

@@ -169,6 +169,10 @@ impl Log {
         if first.base_offset() > self.log_start_offset() {
             self.move_log_start(writer, first.base_offset())?;
         }
+        if first.base_offset() >= self.recovery_point() {
+            // Without a segment that is there for good, the log would begin anew at offset 0.
+            self.sync_names()?;
+        }
         self.recovery_point_at_least(first.base_offset());
         self.segments.store(Arc::new(kept.to_vec()));
         for segment in gone {

@@ -106,7 +106,13 @@ pub fn read_before(
     for bytes in bytes.chunks_exact(ENTRY_BYTES) {
         let last = entries.last().map_or(base_offset, |last| last.last_offset);
         match AbortedTransaction::decode(bytes) {
-            Some(entry) if (last..offset).contains(&entry.last_offset) => entries.push(entry),
+            // Zeroes in place of what was not written make no entry: a marker ends something.
+            Some(entry)
+                if (last..offset).contains(&entry.last_offset)
+                    && entry.first_offset < entry.last_offset =>
+            {
+                entries.push(entry);
+            }
             _ => break,
         }
     }

@@ -201,6 +201,18 @@ impl LogManager {
         Ok(())
     }
 
+    /// A partition has moved from one directory to another, as it was.
+    pub(in crate::log) fn carry_cleaned_offset(
+        &self,
+        tp: &TopicPartition,
+        from: usize,
+        to: usize,
+    ) -> Result<(), LogError> {
+        let cleaned = self.cleaned_offsets(from).get(tp).copied();
+        self.set_cleaner_checkpoint(to, tp, cleaned)?;
+        self.update_cleaned_offsets(from, |offsets| offsets.remove(tp).is_some())
+    }
+
     /// What a recovery has cut off was cleaned for nothing: what is appended there now was not.
     pub(in crate::log) fn cap_cleaned_offsets(&self, at: usize) -> Result<(), LogError> {
         self.update_cleaned_offsets(at, |offsets| {

@@ -139,3 +139,46 @@ fn a_deleted_log_is_not_made_anew_by_a_late_look() {
         .collect();
     assert!(!left.contains(&true), "no directory is left");
 }
+
+#[test]
+fn a_log_is_recovered_alone_whose_recovery_point_is_wrong() {
+    for wrong in [0, 3, 5, 9, 1000] {
+        let dir = tempfile::tempdir().unwrap();
+        let (logs, _) = stopped(dir.path(), |_| {});
+        logs.shutdown(2).unwrap();
+        drop(logs);
+        let checkpoint = dir.path().join(checkpoints::RECOVERY_POINT);
+        std::fs::write(&checkpoint, format!("0\n1\nt 0 {wrong}\n")).unwrap();
+        let logs = manager(dir.path());
+        let log = logs.log(&tp()).unwrap();
+        log.commit_all().unwrap();
+        assert_eq!(contents(&log).len(), 6, "recovery point {wrong}");
+        assert_eq!((log.log_end_offset(), log.high_watermark()), (6, 6));
+        let again = log.append_as_leader(produced(1, 5, &["x"]), AppendOrigin::Client, 3, NOW_MS);
+        assert!(again.unwrap().duplicate, "recovery point {wrong}");
+    }
+}
+
+#[test]
+fn a_log_that_was_damaged_since_its_clean_stop_keeps_no_other_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let (logs, _) = stopped(dir.path(), |_| {});
+    let other = TopicPartition::new("t", 1);
+    logs.create(&other, Uuid::from_u128(8), None, small_segments(), NOW_MS)
+        .unwrap();
+    logs.shutdown(2).unwrap();
+    drop(logs);
+    for name in std::fs::read_dir(dir.path().join("t-0")).unwrap() {
+        let path = name.unwrap().path();
+        let name = path.to_string_lossy().into_owned();
+        if name.ends_with(".log") {
+            std::fs::write(&path, [0; 90]).unwrap();
+        } else if name.contains("index") || name.ends_with(".snapshot") {
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+    std::fs::write(dir.path().join(checkpoints::RECOVERY_POINT), "0\n0\n").unwrap();
+    let logs = manager(dir.path());
+    assert_eq!(contents(&logs.log(&tp()).unwrap()).len(), 0);
+    assert!(logs.log(&other).is_some());
+}
