@@ -3,7 +3,6 @@
 //! for each batch, the records straight from the caller's buffer.
 use std::borrow::Cow;
 use std::io::IoSlice;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use super::log::{Log, Writer};
 use super::names::TXN_INDEX_SUFFIX;
 use super::producer_state::{BatchMetadata, ProducerBatch, ProducerUpdates};
 use super::recovery::{producer_batch, txn_marker};
+use super::rolling::jitter;
 use super::segment::{PlacedBatch, Segment};
 use super::txn_index::{self, AbortedTransaction};
 use super::verification::Transactions;
@@ -245,14 +245,6 @@ impl Log {
         drop(writer);
         self.flush_if_due(&config, now_ms)?;
         Ok(info)
-    }
-
-    /// Starts a new segment at the end of the log, unless the last one is empty.
-    pub fn roll(&self, now_ms: i64) -> Result<(), LogError> {
-        self.activate()?;
-        let mut writer = self.writer.lock();
-        self.check_usable(&writer)?;
-        self.roll_locked(&mut writer, self.log_end_offset(), now_ms)
     }
 
     /// The checks that need no lock.
@@ -532,30 +524,6 @@ impl Log {
         )
     }
 
-    pub(super) fn roll_locked(
-        &self,
-        writer: &mut Writer,
-        base_offset: i64,
-        now_ms: i64,
-    ) -> Result<(), LogError> {
-        let active = self.active();
-        if active.base_offset() >= base_offset {
-            return Ok(());
-        }
-        active.trim(&self.place, self.config_now().preallocate)?;
-        active.seal(&self.place)?;
-        self.recovery(now_ms)
-            .write_snapshot(&writer.producers, base_offset, false)?;
-        let config = self.config();
-        let preallocate = config.preallocate.then_some(config.segment_bytes);
-        let segment = Segment::create(&self.place, base_offset, now_ms, preallocate)?;
-        let mut segments = self.segments.load().to_vec();
-        segments.push(Arc::new(segment));
-        self.segments.store(Arc::new(segments));
-        self.rolled.store(true, Release);
-        Ok(())
-    }
-
     fn flush_if_due(&self, config: &LogConfig, now_ms: i64) -> Result<(), AppendError> {
         if self.log_end_offset() - self.recovery_point() < config.flush_messages {
             return Ok(());
@@ -603,16 +571,4 @@ fn leader_producer_batch(batch: &BatchView<'_>, placed: &PlacedBatch) -> Produce
             None
         },
     }
-}
-
-/// A segment's share of `segment.jitter.ms`, spread so that logs made together do not roll together.
-fn jitter(base_offset: i64, created_ms: i64, config: &LogConfig) -> i64 {
-    let bound = config.segment_jitter_ms.min(config.segment_ms);
-    if bound <= 0 {
-        return 0;
-    }
-    // Multiplying by an odd constant and folding spreads neighbouring values well enough.
-    let mixed = (base_offset as u64 ^ (created_ms as u64).rotate_left(32))
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((mixed ^ (mixed >> 32)) % bound as u64) as i64
 }

@@ -51,6 +51,7 @@ mod recovery;
 mod relocation;
 pub mod reserve;
 mod retention;
+mod rolling;
 mod salvage;
 mod scan;
 pub mod segment;
