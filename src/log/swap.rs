@@ -42,6 +42,10 @@ pub(super) fn complete(place: &Place, entries: &[DirEntry]) -> Result<bool, LogE
     }
     if !complete.is_empty() {
         replace(place, entries, &complete)?;
+    } else if any {
+        // Before what marks them as incomplete.
+        let dir = place.dir();
+        place.disk.sync_dir(&dir).at(&dir)?;
     }
     Ok(any)
 }

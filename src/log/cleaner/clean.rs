@@ -94,6 +94,10 @@ impl Cleaner {
         self.buffer.shrink_to(buffer_bytes);
         self.buffer.resize(buffer_bytes, 0);
         self.filter.stats = FilterStats::default();
+        if log.recovery_point() < plan.end_offset {
+            // No record may go for the sake of a later one that a loss of power can take.
+            log.flush(now_ms)?;
+        }
         let segments = log.segments.load_full();
         let sources = before(&segments, plan.end_offset);
         // No more keys than offsets.

@@ -102,6 +102,9 @@ fn aside(kind: &str) -> String {
 /// Renames a complete output from `.cleaned` to `.swap`, the log file last: from then on a crash
 /// carries it through.
 pub fn to_swap(place: &Place, base_offset: i64) -> Result<(), LogError> {
+    let dir = place.dir();
+    // A part of it may not be there under its new name alone.
+    place.disk.sync_dir(&dir).at(&dir)?;
     for kind in SUFFIXES.iter().rev() {
         let from = place.file(base_offset, &aside(kind));
         let to = place.file(base_offset, &format!("{kind}{SWAP_SUFFIX}"));
@@ -110,7 +113,6 @@ pub fn to_swap(place: &Place, base_offset: i64) -> Result<(), LogError> {
             other => other.at(&from)?,
         }
     }
-    let dir = place.dir();
     place.disk.sync_dir(&dir).at(&dir)
 }
 
@@ -128,13 +130,11 @@ fn try_discard(place: &Place, base_offset: i64) -> Result<(), LogError> {
     let disk = place.disk.as_ref();
     let log = place.file(base_offset, &aside(LOG_SUFFIX));
     let swap = place.file(base_offset, &format!("{LOG_SUFFIX}{SWAP_SUFFIX}"));
+    let dir = place.dir();
     match disk.rename(&swap, &log) {
         Err(e) if e.kind() == ErrorKind::NotFound => {}
         Err(e) => return Err(e).at(&swap),
-        Ok(()) => {
-            let dir = place.dir();
-            disk.sync_dir(&dir).at(&dir)?;
-        }
+        Ok(()) => disk.sync_dir(&dir).at(&dir)?,
     }
     for kind in SUFFIXES.iter().filter(|kind| **kind != LOG_SUFFIX) {
         for suffix in [SWAP_SUFFIX, CLEANED_SUFFIX] {
@@ -142,5 +142,6 @@ fn try_discard(place: &Place, base_offset: i64) -> Result<(), LogError> {
             remove_if_exists(disk, &path).at(&path)?;
         }
     }
+    disk.sync_dir(&dir).at(&dir)?;
     remove_if_exists(disk, &log).at(&log)
 }
