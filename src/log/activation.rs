@@ -59,7 +59,7 @@ impl Log {
         if start >= 0 { start } else { !start }
     }
 
-    /// The log start offset if no segment's name tells it.
+    /// The log start offset if no segment's name tells it for good.
     pub(super) fn checkpointed_log_start(&self) -> Option<i64> {
         let start = self.log_start_offset.load(Acquire);
         if start < 0 {
@@ -67,7 +67,8 @@ impl Log {
         }
         let segments = self.segments.load();
         let first = segments.first().map_or(0, |first| first.base_offset());
-        Some(start).filter(|start| *start > first)
+        let may_regrow = self.may_regrow.load(Acquire);
+        Some(start).filter(|start| *start > first || (may_regrow && *start > 0))
     }
 
     /// Whether nothing in the log's directory was looked at since the last stop.

@@ -17,7 +17,8 @@ impl LogManager {
     /// Closes all logs in order and leaves `broker_epoch` for the next start. A directory in which
     /// something failed is not marked as clean, and recovered by the next start.
     pub fn shutdown(&self, broker_epoch: i64) -> Result<(), LogError> {
-        let hosted: Vec<Hosted> = self.logs.read().values().cloned().collect();
+        let mut hosted: Vec<Hosted> = self.logs.read().values().cloned().collect();
+        hosted.sort_by(|a, b| a.log.topic_partition().cmp(b.log.topic_partition()));
         let mut result = Ok(());
         for copy in self.futures.read().values() {
             if let Err(e) = copy.log.close(true) {

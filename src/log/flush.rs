@@ -2,7 +2,7 @@
 //! not be undone, and the end of a clean stop.
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use super::error::{At, LogError, ReadError};
 use super::log::Log;
@@ -80,8 +80,7 @@ impl Log {
         let unnamed = segments.iter().any(|s| s.base_offset() >= point);
         for (at, segment) in segments.iter().enumerate() {
             let next = segments.get(at + 1).map(|next| next.base_offset());
-            // One that ends at the recovery point may have been sealed since.
-            if next.is_some_and(|next| next < point) || segment.base_offset() >= end {
+            if next.is_some_and(|next| next <= point) || segment.base_offset() >= end {
                 continue;
             }
             match segment.sync(&self.place, next.is_some()) {
@@ -99,7 +98,13 @@ impl Log {
         if unnamed {
             self.sync_names()?;
         }
-        self.recovery_point.fetch_max(end, Release);
+        // A segment that was sealed meanwhile was not forced as such.
+        let last = segments.last().map_or(0, |last| last.base_offset());
+        let now = self.segments.load();
+        let mut bases = now.iter().map(|segment| segment.base_offset());
+        let sealed = bases.find(|base_offset| *base_offset > last);
+        let point = sealed.map_or(end, |base_offset| end.min(base_offset - 1));
+        self.recovery_point.fetch_max(point, Release);
         self.last_flush_ms.store(now_ms, Release);
         Ok(())
     }
@@ -111,7 +116,12 @@ impl Log {
         if !is_named {
             self.sync_file(&self.place.path(partition_metadata::FILE_NAME))?;
         }
-        self.place.disk.sync_dir(&dir).at(&dir)?;
+        let may_regrow = self.may_regrow.swap(false, AcqRel);
+        let synced = self.place.disk.sync_dir(&dir).at(&dir);
+        if synced.is_err() && may_regrow {
+            self.may_regrow.store(true, Release);
+        }
+        synced?;
         if is_named {
             return Ok(());
         }
@@ -147,6 +157,11 @@ impl Log {
             let active = self.active();
             active.trim(&self.place, self.config_now().preallocate)?;
             active.seal(&self.place)?;
+            if sync || self.recovery_point() >= end {
+                // A recovery believes them together with the snapshot.
+                active.sync(&self.place, true)?;
+                self.sync_names()?;
+            }
             if end
                 > self
                     .segments
@@ -163,7 +178,6 @@ impl Log {
         }
         drop(writer);
         if sync && self.activated.load(Acquire) {
-            self.active().sync(&self.place, true)?;
             self.flush(self.last_flush_ms.load(Acquire))?;
             // The snapshot's name, and that there is no index where there is none.
             self.sync_names()?;
@@ -179,7 +193,7 @@ impl Log {
         self.recovery_point.store(self.log_end_offset(), Release);
     }
 
-    fn sync_file(&self, path: &Path) -> Result<(), LogError> {
+    pub(super) fn sync_file(&self, path: &Path) -> Result<(), LogError> {
         match self.place.disk.open(path, OpenMode::Existing) {
             Ok(file) => self.place.disk.sync(&file).at(path),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),

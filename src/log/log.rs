@@ -103,6 +103,8 @@ pub struct Log {
     pub(super) rolled: AtomicBool,
     /// Its directory is known to be in the directory above for good.
     pub(super) is_named: AtomicBool,
+    /// Segments before the first one may come back after a loss of power.
+    pub(super) may_regrow: AtomicBool,
     pub(super) offline: AtomicBool,
     pub(super) removals: Mutex<Vec<PendingRemoval>>,
     topic_id: OnceLock<Option<Uuid>>,
@@ -180,6 +182,7 @@ impl Log {
             activated: AtomicBool::new(activated),
             rolled: AtomicBool::new(false),
             is_named: AtomicBool::new(false),
+            may_regrow: AtomicBool::new(options.log_start_offset.is_some()),
             offline: AtomicBool::new(false),
             removals: Mutex::default(),
             topic_id: OnceLock::new(),

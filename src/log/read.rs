@@ -377,7 +377,8 @@ impl Log {
         let entries = txn_index::read(disk, &path, segment.base_offset()).at(&path)?;
         let mut kept = entries.unwrap_or_default();
         kept.retain(|entry| entry.last_offset < end);
-        txn_index::replace(disk, &path, &kept).at(&path)?;
+        // What stays is not written again: recovery may believe it.
+        txn_index::replace_after(disk, &path, kept.len(), &kept).at(&path)?;
         segment.set_has_txn_index(!kept.is_empty());
         Ok(())
     }

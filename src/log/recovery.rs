@@ -105,8 +105,7 @@ impl Recovery<'_> {
         recovery_point: i64,
         epochs: &mut LeaderEpochs,
     ) -> Result<Recovered, LogError> {
-        // A segment that ends at the recovery point may have been sealed after it was flushed.
-        let passed = segments.partition_point(|s| s.base_offset() < recovery_point);
+        let passed = segments.partition_point(|s| s.base_offset() <= recovery_point);
         let first = passed.saturating_sub(1);
         let mut from = self.start(&segments, first, &mut snapshots, recovery_point)?;
         if epochs.entries().is_empty() {
@@ -123,6 +122,15 @@ impl Recovery<'_> {
                 snapshots.insert(base_offset);
             }
             let mut scanned = self.recover_segment(segment, &mut from, epochs)?;
+            if scanned.next_offset < from.offset {
+                tracing::warn!(
+                    "{}: a producer snapshot tells of offset {}, but the log ends before",
+                    self.tp,
+                    from.offset
+                );
+                from = self.start_at(&segments, base_offset, &mut snapshots)?;
+                scanned = self.recover_segment(segment, &mut from, epochs)?;
+            }
             if from.offset > base_offset && scanned.rebuilds_before(base_offset, from.offset) {
                 self.forget_snapshots(&mut snapshots, |offset| offset > base_offset)?;
             }
@@ -163,7 +171,17 @@ impl Recovery<'_> {
         {
             return Ok(from);
         }
-        // From here on the indexes are not what the snapshot vouches for.
+        self.start_at(segments, base_offset, snapshots)
+    }
+
+    /// Goes on from the start of a segment.
+    fn start_at(
+        &self,
+        segments: &[Arc<Segment>],
+        base_offset: i64,
+        snapshots: &mut BTreeSet<i64>,
+    ) -> Result<From, LogError> {
+        // From here on the indexes are not what a later snapshot vouches for.
         self.forget_snapshots(snapshots, |offset| offset > base_offset)?;
         Ok(From {
             offset: base_offset,
@@ -325,11 +343,8 @@ impl Recovery<'_> {
             self.place.disk.sync_dir(&dir).at(&dir)?;
         }
         segment.rebuild(self.place, scanned)?;
-        // What is gone must not come back behind what is appended from now on.
-        if !kept.is_empty() {
-            segment.sync(self.place, false)?;
-        }
-        Ok(())
+        // What is gone must not come back in the place of what is appended from now on.
+        segment.sync(self.place, false)
     }
 
     /// Producer state as of `offset`, which is the base of a segment or the end of the log: the

@@ -170,11 +170,14 @@ impl Log {
             self.move_log_start(writer, first.base_offset())?;
         }
         if first.base_offset() >= self.recovery_point() {
-            // Without a segment that is there for good, the log would begin anew at offset 0.
+            // Without a segment that is there for good, the log would begin anew at offset 0; and
+            // what producers did before it, only its snapshot tells from now on.
+            self.sync_file(&self.place.file(first.base_offset(), SNAPSHOT_SUFFIX))?;
             self.sync_names()?;
         }
         self.recovery_point_at_least(first.base_offset());
         self.segments.store(Arc::new(kept.to_vec()));
+        self.may_regrow.store(true, Release);
         for segment in gone {
             tracing::info!(
                 "{}: segment {} deleted ({reason:?})",
