@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The tests with their full numbers, in release: what takes too long for every push.
 #
-#   scripts/test-long.sh          500 kills under load, five swaps with genuine Kafka, five minutes of mangled requests and of each kind of mangled file, a million random steps of each coordinator, all other property tests longer
+#   scripts/test-long.sh          500 kills under load, five swaps with genuine Kafka, 100,000 losses of power, five minutes of mangled requests and of each kind of mangled file, a million random steps of each coordinator, all other property tests longer
 #
-# Environment, each with its default here: KAFKARS_KILL_ROUNDS=500, KAFKARS_SWAP_TURNS=5, KAFKARS_FUZZ_SECONDS=300, KAFKARS_FUZZ_SEED=random, PROPTEST_CASES=4096, KAFKARS_STEPS=1000000.
+# Environment, each with its default here: KAFKARS_KILL_ROUNDS=500, KAFKARS_POWER_CUTS=100000, KAFKARS_SWAP_TURNS=5, KAFKARS_FUZZ_SECONDS=300, KAFKARS_FUZZ_SEED=random, PROPTEST_CASES=4096, KAFKARS_STEPS=1000000.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export KAFKARS_KILL_ROUNDS=${KAFKARS_KILL_ROUNDS:-500}
+export KAFKARS_POWER_CUTS=${KAFKARS_POWER_CUTS:-100000}
 export KAFKARS_SWAP_TURNS=${KAFKARS_SWAP_TURNS:-5}
 export KAFKARS_FUZZ_SECONDS=${KAFKARS_FUZZ_SECONDS:-300}
 export KAFKARS_FUZZ_SEED=${KAFKARS_FUZZ_SEED:-random}

@@ -264,5 +264,7 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 pub mod faulty;
+#[cfg(test)]
+pub mod power;
 
 mod at_once;

@@ -1,3 +1,5 @@
+mod power_cut;
+
 use std::path::Path;
 use std::sync::Arc;
 

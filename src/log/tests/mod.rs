@@ -6,6 +6,7 @@ mod legacy;
 mod life;
 mod long_appends;
 mod management;
+mod power_cut;
 mod recovery;
 mod relocation;
 mod start;
