@@ -1,32 +1,34 @@
 //! Topics that come into being because somebody asks for them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tracing::info;
 
-use super::context::RequestContext;
 use super::full_disk::check_room;
+use super::node::Broker;
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::CreateTopicsRequest;
 use crate::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 pub const TRANSACTION_TOPIC: &str = "__transaction_state";
+pub const SHARE_STATE_TOPIC: &str = "__share_group_state";
 
 /// Creates the topics and returns the errors of those that could not be.
 pub async fn create_missing(
-    cx: &RequestContext<'_>,
+    broker: &Arc<Broker>,
     names: Vec<String>,
 ) -> BTreeMap<String, ErrorCode> {
-    if let Err(error) = check_room(cx.broker) {
+    if let Err(error) = check_room(broker) {
         return names.into_iter().map(|name| (name, error.code)).collect();
     }
-    let topics = names.iter().map(|name| topic(cx, name)).collect();
+    let topics = names.iter().map(|name| topic(broker, name)).collect();
     let request = CreateTopicsRequest {
         topics,
         ..Default::default()
     };
-    let response = match cx.broker.controller.create_topics(request).await {
+    let response = match broker.controller.create_topics(request).await {
         Ok(response) => response,
         Err(error) => return names.into_iter().map(|name| (name, error.code)).collect(),
     };
@@ -45,11 +47,11 @@ pub async fn create_missing(
 }
 
 /// Creates a coordinator's topic if it is missing.
-pub async fn ensure_topic(cx: &RequestContext<'_>, topic: &str) -> Result<(), ErrorCode> {
-    if cx.broker.image().topics.get(topic).is_some() {
+pub async fn ensure_topic(broker: &Arc<Broker>, topic: &str) -> Result<(), ErrorCode> {
+    if broker.image().topics.get(topic).is_some() {
         return Ok(());
     }
-    match create_missing(cx, vec![topic.to_owned()])
+    match create_missing(broker, vec![topic.to_owned()])
         .await
         .remove(topic)
     {
@@ -61,8 +63,8 @@ pub async fn ensure_topic(cx: &RequestContext<'_>, topic: &str) -> Result<(), Er
     }
 }
 
-fn topic(cx: &RequestContext<'_>, name: &str) -> CreatableTopic {
-    let settings = &cx.broker.settings;
+fn topic(broker: &Broker, name: &str) -> CreatableTopic {
+    let settings = &broker.settings;
     let config = |name: &str, value: String| CreatableTopicConfig {
         name: name.to_owned(),
         value: Some(value),
@@ -85,6 +87,29 @@ fn topic(cx: &RequestContext<'_>, name: &str) -> CreatableTopic {
                     "segment.bytes",
                     transactions.topic_segment_bytes.to_string(),
                 ),
+            ],
+            ..Default::default()
+        };
+    }
+    if name == SHARE_STATE_TOPIC {
+        let values = &settings.values;
+        let of_topic = |key: &str| format!("share.coordinator.state.topic.{key}");
+        return CreatableTopic {
+            name: name.to_owned(),
+            num_partitions: values.int(&of_topic("num.partitions")),
+            replication_factor: values.short(&of_topic("replication.factor")),
+            configs: vec![
+                config("cleanup.policy", "delete".to_owned()),
+                config("compression.type", "producer".to_owned()),
+                config(
+                    "segment.bytes",
+                    values.int(&of_topic("segment.bytes")).to_string(),
+                ),
+                config(
+                    "min.insync.replicas",
+                    values.short(&of_topic("min.isr")).to_string(),
+                ),
+                config("retention.ms", "-1".to_owned()),
             ],
             ..Default::default()
         };

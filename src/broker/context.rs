@@ -3,16 +3,27 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::node::Broker;
+use super::share::sessions::MemberKey;
 use crate::controller::Door;
 use crate::coordinator;
 use crate::net::Peer;
+
+/// What is remembered of a connection.
+#[derive(Debug, Default)]
+pub struct ConnectionState {
+    /// The member of a share group that opened its session last through it.
+    pub share_member: Mutex<Option<MemberKey>>,
+}
 
 /// Everything about a request but its body. Authorisation will ask this type.
 #[derive(Debug)]
 pub struct RequestContext<'a> {
     pub broker: &'a Arc<Broker>,
     pub peer: &'a Peer,
+    pub connection: &'a ConnectionState,
     pub client_id: Option<&'a str>,
     pub api_version: i16,
     pub now_ms: i64,

@@ -34,6 +34,17 @@ impl CoordinatorLog {
         let _ = self.broker.set(Arc::downgrade(broker));
     }
 
+    /// What is before `offset` is of no use any more.
+    pub fn delete_before(&self, index: i32, offset: i64) {
+        let Ok(partition) = self.partition(index) else {
+            return;
+        };
+        let offset = offset.min(partition.log.high_watermark());
+        if let Err(e) = partition.log.increment_log_start_offset(offset) {
+            tracing::warn!("cannot prune {}-{index}: {e}", self.topic);
+        }
+    }
+
     fn partition(&self, index: i32) -> Result<Arc<Partition>, ErrorCode> {
         let broker = self.broker.get().and_then(Weak::upgrade);
         let partition = broker.and_then(|broker| broker.topics.partition(self.topic, index));

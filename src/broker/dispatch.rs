@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::context::RequestContext;
+use super::context::{ConnectionState, RequestContext};
 use super::node::Broker;
+use super::share::ShareGroups;
 use super::{api, reply};
 use crate::net::{Peer, Reply, Service};
 use crate::protocol::header::RequestHeader;
@@ -21,15 +22,22 @@ use crate::protocol::{ApiKey, frame};
 pub struct Door(pub Arc<Broker>);
 
 impl Service for Door {
-    type Session = ();
+    type Session = ConnectionState;
 
-    async fn call(&self, peer: &Peer, _session: &mut (), frame: Bytes) -> Reply {
+    async fn call(&self, peer: &Peer, session: &mut ConnectionState, frame: Bytes) -> Reply {
         let mut body = Reader::new(frame);
         let answered = match frame::decode_request_header(&mut body) {
-            Ok(header) => self.answer(peer, header, body).await,
+            Ok(header) => self.answer(peer, session, header, body).await,
             Err(e) => Err(e),
         };
         answered.unwrap_or_else(|e| Reply::Close(e.to_string()))
+    }
+
+    fn closed(&self, peer: &Peer, session: ConnectionState) {
+        if let Some(member) = session.share_member.into_inner() {
+            let gone = ShareGroups::disconnected(self.0.clone(), member, peer.connection);
+            self.0.runtime.spawn(gone);
+        }
     }
 }
 
@@ -37,6 +45,7 @@ impl Door {
     async fn answer(
         &self,
         peer: &Peer,
+        connection: &ConnectionState,
         header: RequestHeader,
         body: Reader,
     ) -> Result<Reply, DecodeError> {
@@ -58,6 +67,7 @@ impl Door {
         let cx = RequestContext {
             broker: &self.0,
             peer,
+            connection,
             client_id: header.client_id.as_deref(),
             api_version: version,
             now_ms: now_ms(),

@@ -38,6 +38,7 @@ mod producer_ids;
 mod publish;
 mod relocation;
 mod reply;
+mod share;
 mod start;
 mod storage;
 mod topic_config;

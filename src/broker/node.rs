@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::auto_create::{OFFSETS_TOPIC, TRANSACTION_TOPIC};
+use super::auto_create::{OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC};
 use super::controller_driver::ControllerHandle;
 use super::coordinator_log::CoordinatorLog;
 use super::directories::Directories;
@@ -18,10 +18,13 @@ use super::loggers::Loggers;
 use super::partition::{Leadership, Topics};
 use super::producer_ids::ProducerIds;
 use super::relocation::Relocations;
+use super::share::ShareGroups;
 use crate::config::BrokerConfig;
 use crate::config::layers::BrokerLayers;
-use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
+use crate::coordinator::share::ShareKey;
+use crate::coordinator::{GroupCoordinator, ShareCoordinator, TransactionCoordinator};
 use crate::log::LogManager;
+use crate::metadata::feature;
 use crate::metadata::image::{ConfigResource, MetadataImage, PartitionImage};
 use crate::protocol::{ErrorCode, Uuid};
 
@@ -52,6 +55,8 @@ pub struct Broker {
     pub controller: ControllerHandle,
     pub groups: Arc<GroupCoordinator<CoordinatorLog>>,
     pub transactions: Arc<TransactionCoordinator<CoordinatorLog>>,
+    pub share_states: Arc<ShareCoordinator<CoordinatorLog>>,
+    pub share: ShareGroups,
     /// With `kafkars.group.commit`.
     pub group_commit: Option<Arc<GroupCommit>>,
     /// Long polls end early once this is cancelled.
@@ -181,6 +186,18 @@ impl Broker {
         let image = self.image();
         let leader = image.topics.partition(TRANSACTION_TOPIC, partition)?.leader;
         (leader >= 0).then_some(leader)
+    }
+
+    /// The broker that remembers what a group has done with a partition.
+    pub fn share_coordinator_of(&self, key: &ShareKey) -> Option<i32> {
+        let partition = self.share_states.partition_for(key);
+        let image = self.image();
+        let leader = image.topics.partition(SHARE_STATE_TOPIC, partition)?.leader;
+        (leader >= 0).then_some(leader)
+    }
+
+    pub fn offers_share_groups(&self) -> bool {
+        self.image().features.level(feature::SHARE_VERSION) > 0
     }
 
     /// Runs `look` on this broker's configuration, layer by layer.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tracing::{error, info};
 
-use super::auto_create::{OFFSETS_TOPIC, TRANSACTION_TOPIC};
+use super::auto_create::{OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC};
 use super::node::Broker;
 use super::partition::{Partition, Topic};
 use super::topic_config::Configs;
@@ -37,6 +37,7 @@ pub fn publish(
     }
     let before = broker.image.swap(image.clone());
     broker.groups.set_image(image.clone());
+    broker.share_states.set_image(image.clone());
     give_up(broker, changes.deleted_topics.values(), now_ms);
     configure(broker, &image, changes);
     let (groups, changes) = (broker.groups.clone(), changes.clone());
@@ -199,6 +200,9 @@ fn lead(
     if *topic.name == *TRANSACTION_TOPIC {
         load_transactions(broker, index);
     }
+    if *topic.name == *SHARE_STATE_TOPIC {
+        load_share_states(broker, index);
+    }
 }
 
 /// Groups are there once their partition has been replayed; until then they are loading.
@@ -230,6 +234,20 @@ fn load_transactions(broker: &Arc<Broker>, index: i32) {
     });
 }
 
+/// What has become of shared records is known once its partition has been replayed.
+fn load_share_states(broker: &Arc<Broker>, index: i32) {
+    let runtime = broker.runtime.clone();
+    let _entered = runtime.enter();
+    let loading = broker.share_states.load(index);
+    runtime.spawn(async move {
+        match loading.await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => error!("cannot load the states of {SHARE_STATE_TOPIC}: {e}"),
+            Err(e) => error!("cannot load the states of {SHARE_STATE_TOPIC}-{index}: {e}"),
+        }
+    });
+}
+
 fn give_up<'a>(
     broker: &Arc<Broker>,
     deleted: impl Iterator<Item = &'a Arc<TopicImage>>,
@@ -256,6 +274,12 @@ fn give_up<'a>(
                 .keys()
                 .for_each(|index| broker.transactions.unload(*index));
         }
+        if *topic.name == *SHARE_STATE_TOPIC {
+            topic
+                .partitions
+                .keys()
+                .for_each(|index| broker.share_states.unload(*index));
+        }
         topics.push((topic.name.to_string(), topic.id));
     }
     if topics.is_empty() {
@@ -272,10 +296,13 @@ fn give_up<'a>(
             .collect::<Vec<_>>()
             .join(", ")
     );
-    let groups = broker.groups.clone();
-    broker
-        .runtime
-        .spawn(async move { groups.on_topics_deleted(topics).await });
+    let ids: Vec<Uuid> = topics.iter().map(|(_, id)| *id).collect();
+    broker.share.topics_deleted(&ids);
+    let (groups, states) = (broker.groups.clone(), broker.share_states.clone());
+    broker.runtime.spawn(async move {
+        groups.on_topics_deleted(topics).await;
+        states.on_topics_deleted(ids).await;
+    });
 }
 
 fn delete_logs(

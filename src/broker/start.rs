@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::auto_create::{OFFSETS_TOPIC, TRANSACTION_TOPIC};
+use super::auto_create::{OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC};
 use super::controller_driver::{ControllerDriver, ControllerHandle, ControllerQueue};
 use super::coordinator_log::CoordinatorLog;
 use super::directories::Directories;
@@ -28,7 +28,7 @@ use super::group_commit::GroupCommit;
 use super::node::Broker;
 use super::storage::{self, Storage};
 use super::topic_config::Configs;
-use super::{maintenance, publish, relocation, transactions};
+use super::{maintenance, publish, relocation, share, transactions};
 use crate::config::BrokerConfig;
 use crate::config::definition::Values;
 use crate::config::listeners::Endpoint;
@@ -37,7 +37,9 @@ use crate::controller::{ApiError, Controller};
 use crate::coordinator::group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
 use crate::coordinator::runtime::RuntimeConfig;
 use crate::coordinator::transaction::{Effect, TransactionConfig};
-use crate::coordinator::{GroupCoordinator, PartitionLog, TransactionCoordinator};
+use crate::coordinator::{
+    GroupCoordinator, PartitionLog, ShareCoordinator, TransactionCoordinator,
+};
 use crate::log::health::DiskUse;
 use crate::log::storage::{Disk, RealDisk};
 use crate::log::{LogError, LogManager, LogManagerConfig};
@@ -145,6 +147,7 @@ impl Node {
         }
         self.tasks.spawn(self.broker.groups.run_timers());
         self.tasks.spawn(self.broker.transactions.run_timers());
+        self.tasks.spawn(self.broker.share_states.run_timers());
         let broker = self.broker.clone();
         self.tasks.spawn(transactions::carry_out(broker, effects));
         maintenance::start(&self.broker, &self.tasks);
@@ -159,6 +162,7 @@ impl Node {
         self.accepting.cancel();
         self.broker.groups.close();
         self.broker.transactions.close();
+        self.broker.share_states.close();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait())
             .await
@@ -395,10 +399,14 @@ fn broker(
     let offsets = CoordinatorLog::new(OFFSETS_TOPIC);
     let transaction_log = CoordinatorLog::new(TRANSACTION_TOPIC);
     let (effects, due) = unbounded_channel();
+    let sessions = config.values.int("group.share.max.share.sessions");
+    let share = share::ShareGroups::new(usize::try_from(sessions).unwrap_or(0));
     let slots = usize::try_from(config.fetch.max_session_cache_slots).unwrap_or(0);
     let image = driver.image().clone();
     let groups = groups(&config, &image, offsets.clone());
     let transactions = transactions(&config, &image, transaction_log.clone(), effects);
+    let share_log = CoordinatorLog::new(SHARE_STATE_TOPIC);
+    let share_states = share_states(&config, &image, share_log.clone());
     let directories = Directories::new(storage.health.clone(), storage.log_dir_ids.clone());
     directories.watch(&config.log_dirs, &config.metadata_log_dir);
     let broker = Arc::new(Broker {
@@ -415,6 +423,8 @@ fn broker(
         controller,
         groups: Arc::new(groups),
         transactions: Arc::new(transactions),
+        share_states: Arc::new(share_states),
+        share,
         group_commit: (config.group_commit).then(|| Arc::new(GroupCommit::new(runtime.clone()))),
         stopping: CancellationToken::new(),
         retired: CancellationToken::new(),
@@ -429,6 +439,7 @@ fn broker(
         commit.attach(&broker);
     }
     transaction_log.attach(&broker);
+    share_log.attach(&broker);
     (broker, due)
 }
 
@@ -447,6 +458,7 @@ fn groups<L: PartitionLog>(
         offsets_retention_ms: settings.offsets_retention_ms,
         offsets_retention_check_interval_ms: settings.offsets_retention_check_interval_ms,
         consumer: consumer_groups(&config.values),
+        share: share::setup::share_groups(&config.values),
     };
     let compression = match settings.offsets_topic_compression_codec {
         1 => Compression::Gzip,
@@ -466,6 +478,27 @@ fn groups<L: PartitionLog>(
         runtime_config,
         partitions,
         Arc::new(image.clone()),
+    )
+}
+
+fn share_states(
+    config: &BrokerConfig,
+    image: &MetadataImage,
+    log: CoordinatorLog,
+) -> ShareCoordinator<CoordinatorLog> {
+    let (states, runtime) = share::setup::share_states(&config.values);
+    let configured = config
+        .values
+        .int("share.coordinator.state.topic.num.partitions");
+    let partitions = partitions_of(image, SHARE_STATE_TOPIC, configured);
+    let pruned = log.clone();
+    ShareCoordinator::new(
+        log,
+        states,
+        runtime,
+        partitions,
+        Arc::new(image.clone()),
+        move |partition, offset| pruned.delete_before(partition, offset),
     )
 }
 

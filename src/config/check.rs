@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn unknown_and_unheeded_keys_are_two_warnings() {
         let report = report(&format!(
-            "{BASE}foo=1\nbar=2\ngroup.share.max.size=2\nlog.cleaner.threads=2\n\
+            "{BASE}foo=1\nbar=2\nshare.coordinator.threads=2\nlog.cleaner.threads=2\n\
              transaction.state.log.min.isr=1\nlistener.name.x.max.connections=7"
         ));
         assert!(report.config.is_some());
@@ -399,7 +399,7 @@ mod tests {
             report.warnings,
             [
                 "unknown configuration keys, ignored: foo, bar",
-                "known, but not acted on yet by this version: group.share.max.size=2, \
+                "known, but not acted on yet by this version: share.coordinator.threads=2, \
              listener.name.x.max.connections=7",
             ]
         );

@@ -104,6 +104,20 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         self.runtime.close();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.runtime.is_closed()
+    }
+
+    /// Asks the shard that holds the group.
+    pub(super) async fn ask(
+        &self,
+        group: &str,
+        request: GroupRequest,
+    ) -> Result<GroupReply, ErrorCode> {
+        let partition = self.partition_for(group);
+        self.runtime.call(partition, request).await
+    }
+
     pub async fn join_group(
         &self,
         context: &RequestContext,

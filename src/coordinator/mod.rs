@@ -8,20 +8,25 @@
 //! | `load.rs` | replaying a partition from its first batch to its last |
 //! | `group/` | the group machine: classic groups, committed offsets, what records tell of other groups |
 //! | `transaction/` | the transaction machine: producers with a transactional id, and their transactions |
-//! | `groups.rs`, `transactions.rs` | the coordinators as the broker calls them: one async function per API |
+//! | `share/` | the share-state machine: what has become of the records that groups share |
+//! | `groups.rs`, `transactions.rs`, `share_states.rs`, `share_groups.rs` | the coordinators as the broker calls them: one async function per API |
 //!
-//! Only `runtime.rs`, `groups.rs` and `transactions.rs` know tokio, locks, clocks and random numbers.
+//! Only `runtime.rs` and the coordinators know tokio, locks, clocks and random numbers.
 pub mod group;
 pub mod groups;
 mod load;
 pub mod runtime;
 pub mod shard;
+pub mod share;
+mod share_groups;
+pub mod share_states;
 pub mod transaction;
 pub mod transactions;
 
 pub use groups::{GroupCoordinator, RequestContext};
 pub use runtime::{Appended, BatchKind, PartitionLog};
 pub use shard::{Now, TransactionEnd};
+pub use share_states::ShareCoordinator;
 pub use transactions::TransactionCoordinator;
 
 #[cfg(test)]

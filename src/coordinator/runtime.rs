@@ -263,6 +263,24 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
     /// Hands a request to the partition's shard and waits for its answer.
     pub async fn call(&self, partition: i32, request: S::Request) -> Result<S::Reply, ErrorCode> {
         let receiver = self.submit(partition, request)?;
+        self.answer(receiver).await
+    }
+
+    /// Hands a request to the partition's shard now; the answer comes from what is returned.
+    pub fn start(
+        self: &Arc<Self>,
+        partition: i32,
+        request: S::Request,
+    ) -> impl Future<Output = Result<S::Reply, ErrorCode>> + Send + use<S, L> {
+        let submitted = self.submit(partition, request);
+        let runtime = self.clone();
+        async move { runtime.answer(submitted?).await }
+    }
+
+    async fn answer(
+        &self,
+        receiver: oneshot::Receiver<Result<S::Reply, ErrorCode>>,
+    ) -> Result<S::Reply, ErrorCode> {
         match receiver.await {
             Ok(reply) => reply,
             Err(_) if self.is_closed() => Err(ErrorCode::CoordinatorNotAvailable),

@@ -6,20 +6,21 @@
 //! - 1: key types (0 group, 1 transaction, 2 share), error message. 3: flexible. 4: several keys (KIP-699).
 //! - 5: transactions (KIP-890). 6: share groups (KIP-932).
 //!
-//! Share groups have no coordinator yet and are refused with an error that clients do not retry.
-
-use tracing::warn;
+//! The share coordinator is asked for by `group:topicId:partition`.
 
 use crate::broker::auto_create;
 use crate::broker::context::RequestContext;
 use crate::broker::node::Endpoint;
+use crate::coordinator::share::ShareKey;
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::find_coordinator_response::Coordinator;
 use crate::protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 const FIRST_WITH_SEVERAL: i16 = 4;
+const FIRST_WITH_SHARE: i16 = 6;
 
 pub async fn handle(
     cx: &RequestContext<'_>,
@@ -83,32 +84,24 @@ impl Found {
 }
 
 async fn find(cx: &RequestContext<'_>, key_type: i8, key: &str) -> Found {
-    if key_type != GROUP && key_type != TRANSACTION {
-        let kind = match key_type {
-            2 => "share groups",
-            _ => {
-                return Found::Failed(
-                    ErrorCode::InvalidRequest,
-                    format!("unknown key type {key_type}"),
-                );
-            }
-        };
-        let message = format!("{kind} are not supported yet by this broker");
-        warn!(
-            "refused to find a coordinator for {key:?} of client {:?}: {message}",
-            cx.client_id()
-        );
-        return Found::Failed(ErrorCode::InvalidRequest, message);
-    }
+    let share_key = ShareKey::parse(key);
     let topic = match key_type {
+        GROUP => auto_create::OFFSETS_TOPIC,
         TRANSACTION => auto_create::TRANSACTION_TOPIC,
-        _ => auto_create::OFFSETS_TOPIC,
+        SHARE if cx.api_version >= FIRST_WITH_SHARE && share_key.is_some() => {
+            auto_create::SHARE_STATE_TOPIC
+        }
+        _ => {
+            let error = ErrorCode::InvalidRequest;
+            return Found::Failed(error, error.message().to_owned());
+        }
     };
-    if let Err(error) = auto_create::ensure_topic(cx, topic).await {
+    if let Err(error) = auto_create::ensure_topic(cx.broker, topic).await {
         return Found::Failed(error, error.message().to_owned());
     }
-    let coordinator = match key_type {
-        TRANSACTION => cx.broker.transaction_coordinator_of(key),
+    let coordinator = match (key_type, share_key) {
+        (TRANSACTION, _) => cx.broker.transaction_coordinator_of(key),
+        (SHARE, Some(key)) => cx.broker.share_coordinator_of(&key),
         _ => cx.broker.group_coordinator_of(key),
     };
     match coordinator.and_then(|id| cx.broker.endpoint_of(id, &cx.peer.listener)) {

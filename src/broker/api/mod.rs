@@ -10,6 +10,7 @@ pub mod alter_client_quotas;
 pub mod alter_configs;
 pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
+pub mod alter_share_group_offsets;
 pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
@@ -21,6 +22,8 @@ pub mod create_topics;
 pub mod delete_acls;
 pub mod delete_groups;
 pub mod delete_records;
+pub mod delete_share_group_offsets;
+pub mod delete_share_group_state;
 pub mod delete_topics;
 pub mod describe_acls;
 pub mod describe_client_quotas;
@@ -31,6 +34,7 @@ pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_quorum;
+pub mod describe_share_group_offsets;
 pub mod describe_topic_partitions;
 pub mod describe_transactions;
 pub mod describe_user_scram_credentials;
@@ -42,6 +46,7 @@ pub mod find_coordinator;
 pub mod heartbeat;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
+pub mod initialize_share_group_state;
 pub mod join_group;
 pub mod leave_group;
 pub mod list_config_resources;
@@ -55,15 +60,22 @@ pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod read_share_group_state;
+pub mod read_share_group_state_summary;
 pub mod remove_raft_voter;
 pub mod renew_delegation_token;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
+pub mod share_acknowledge;
+pub mod share_fetch;
+pub mod share_group_describe;
+pub mod share_group_heartbeat;
 pub mod sync_group;
 mod topic_view;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
 pub mod update_features;
+pub mod write_share_group_state;
 pub mod write_txn_markers;
 
 use std::ops::RangeInclusive;
@@ -105,6 +117,12 @@ fn fenced_for(version: i16, outcome: Result<(), ErrorCode>) -> i16 {
         Err(error) => error,
     };
     error.code()
+}
+
+/// Whether a member of a share group may have this id.
+fn is_member_id(text: &str) -> bool {
+    const LENGTH_MAX: usize = 36;
+    !text.is_empty() && text.encode_utf16().count() <= LENGTH_MAX
 }
 
 /// Where the routing of most APIs is written down: key, listeners, request type, module.
@@ -174,6 +192,18 @@ apis! {
     DescribeProducers (true, false) DescribeProducersRequest => describe_producers;
     DescribeTransactions (true, false) DescribeTransactionsRequest => describe_transactions;
     ListTransactions (true, false) ListTransactionsRequest => list_transactions;
+    AlterShareGroupOffsets (true, false) AlterShareGroupOffsetsRequest => alter_share_group_offsets;
+    DeleteShareGroupOffsets (true, false) DeleteShareGroupOffsetsRequest => delete_share_group_offsets;
+    DeleteShareGroupState (true, false) DeleteShareGroupStateRequest => delete_share_group_state;
+    DescribeShareGroupOffsets (true, false) DescribeShareGroupOffsetsRequest => describe_share_group_offsets;
+    InitializeShareGroupState (true, false) InitializeShareGroupStateRequest => initialize_share_group_state;
+    ReadShareGroupState (true, false) ReadShareGroupStateRequest => read_share_group_state;
+    ReadShareGroupStateSummary (true, false) ReadShareGroupStateSummaryRequest => read_share_group_state_summary;
+    ShareAcknowledge (true, false) ShareAcknowledgeRequest => share_acknowledge;
+    ShareFetch (true, false) ShareFetchRequest => share_fetch;
+    ShareGroupDescribe (true, false) ShareGroupDescribeRequest => share_group_describe;
+    ShareGroupHeartbeat (true, false) ShareGroupHeartbeatRequest => share_group_heartbeat;
+    WriteShareGroupState (true, false) WriteShareGroupStateRequest => write_share_group_state;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
         => describe_topic_partitions;
     AddRaftVoter (true, true) AddRaftVoterRequest => add_raft_voter;

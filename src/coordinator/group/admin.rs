@@ -18,6 +18,7 @@ use crate::protocol::messages::list_groups_response::ListedGroup;
 /// From this version on a group that is not there is an error, and the error has a text.
 const DESCRIBE_ERROR_FROM: i16 = 6;
 const DEAD: &str = "Dead";
+const SHARE_PROTOCOL_TYPE: &str = "share";
 
 impl GroupShard {
     pub(super) fn describe(
@@ -44,7 +45,7 @@ impl GroupShard {
                 return describe_classic(&ClassicGroup::from_stored(id, value));
             }
             Some(StoredGroup::Simple) => return describe_classic(&ClassicGroup::new(id, 0)),
-            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_)) => {
+            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_) | StoredGroup::Share(_)) => {
                 format!("Group {id} is not a classic group.")
             }
             None => format!("Group {id} not found."),
@@ -101,6 +102,9 @@ impl GroupShard {
                     group.state(),
                     GroupType::Consumer,
                 ),
+                (None, Some(StoredGroup::Share(group))) => {
+                    (Some(SHARE_PROTOCOL_TYPE), group.state(), GroupType::Share)
+                }
                 // Whoever has members has a live half.
                 (None, Some(StoredGroup::Classic(value))) => (
                     Some(value.protocol_type.as_str()),
@@ -143,6 +147,9 @@ impl GroupShard {
             (_, Some(StoredGroup::Consumer(group))) if !group.members.is_empty() => {
                 Err(ErrorCode::NonEmptyGroup)
             }
+            (_, Some(StoredGroup::Share(group))) if !group.members.is_empty() => {
+                Err(ErrorCode::NonEmptyGroup)
+            }
             (None, None) => Err(ErrorCode::GroupIdNotFound),
             _ => Ok(()),
         }
@@ -156,6 +163,7 @@ impl GroupShard {
         match self.stored.groups.get(id) {
             Some(StoredGroup::Modern(group)) => records.extend(group.tombstones(id)),
             Some(StoredGroup::Consumer(group)) => records.extend(group.tombstones(id)),
+            Some(StoredGroup::Share(group)) => records.extend(group.tombstones(id)),
             _ => records.push(GroupRecord::classic_group_tombstone(id)),
         }
     }
@@ -234,6 +242,8 @@ impl GroupShard {
                     group_may_go: group.members.is_empty(),
                 });
             }
+            // Its states are the share coordinator's, and do not expire.
+            (None, StoredGroup::Share(_)) => return None,
             (None, StoredGroup::Modern(group)) => return group.may_expire().then_some(simple),
         };
         match (&group.protocol_type, group.state) {

@@ -97,6 +97,7 @@ impl GroupShard {
             Some(StoredGroup::Modern(group)) => {
                 group.validate_commit(api_version >= MEMBER_EPOCH_FROM, member_id, epoch)
             }
+            Some(StoredGroup::Share(_)) => Err(ErrorCode::GroupIdNotFound),
             Some(StoredGroup::Consumer(group)) => {
                 // What is refused for its own reason is not looked at.
                 let partitions = request.topics.iter().flat_map(|topic| {
@@ -189,6 +190,7 @@ impl GroupShard {
     fn validate_offset_delete(&self, group_id: &str) -> Result<(), ErrorCode> {
         match self.stored.groups.get(group_id) {
             Some(StoredGroup::Modern(group)) => group.validate_offset_delete(),
+            Some(StoredGroup::Share(_)) => Err(ErrorCode::GroupIdNotFound),
             Some(StoredGroup::Consumer(_)) => Ok(()),
             None if !self.live.contains_key(group_id) => Err(ErrorCode::GroupIdNotFound),
             _ => match self.live.get(group_id) {
@@ -255,6 +257,7 @@ impl GroupShard {
                 }
             }
         }
+        self.forget_share_topics(topics, &mut out);
         out
     }
 }

@@ -1,5 +1,6 @@
 //! The broker settings that the group machine obeys.
 use super::consumer::ConsumerGroupConfig;
+use super::share::ShareGroupConfig;
 
 /// Defaults are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct GroupConfig {
     pub offsets_retention_check_interval_ms: i64,
     /// `group.consumer.*`
     pub consumer: ConsumerGroupConfig,
+    /// `group.share.*`
+    pub share: ShareGroupConfig,
 }
 
 /// A member that joins for the first time and hears nothing (its client may be gone: a parked
@@ -37,6 +40,7 @@ impl Default for GroupConfig {
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 600_000,
             consumer: ConsumerGroupConfig::default(),
+            share: ShareGroupConfig::default(),
         }
     }
 }

@@ -48,9 +48,11 @@ impl GroupShard {
     /// Whether the group has offsets to give; a group that does not exist is no error.
     fn validate_fetch(&self, request: &OffsetFetchRequestGroup) -> Result<bool, ErrorCode> {
         match self.stored.groups.get(&request.group_id) {
-            Some(StoredGroup::Modern(group)) => {
-                group.validate_fetch(request.member_id.as_deref(), request.member_epoch)
-            }
+            // Its offsets are the share coordinator's.
+            Some(StoredGroup::Share(_)) => Ok(false),
+            Some(StoredGroup::Modern(group)) => group
+                .validate_fetch(request.member_id.as_deref(), request.member_epoch)
+                .map(|()| true),
             Some(StoredGroup::Consumer(group)) => group
                 .validate_fetch(request.member_id.as_deref(), request.member_epoch)
                 .map(|()| true),

@@ -14,7 +14,7 @@ pub fn check(shard: &GroupShard) {
         match shard.stored.groups.get(id) {
             Some(StoredGroup::Classic(value)) => stable_is_what_the_log_says(group, value),
             Some(StoredGroup::Simple) | None => assert_ne!(group.state, State::Stable, "{group:?}"),
-            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_)) => {
+            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_) | StoredGroup::Share(_)) => {
                 panic!("{id} is two groups: {group:?}")
             }
         }
@@ -27,15 +27,21 @@ pub fn check(shard: &GroupShard) {
                 "{id} has members but no live half"
             );
         }
-        if let StoredGroup::Consumer(group) = group {
-            group.check(id);
-            for member in group.members.keys() {
-                let key = TimerKey::Session(id.clone(), member.clone());
-                assert!(
-                    shard.timers.contains(&key),
-                    "{member} lives forever in {id}"
-                );
+        let members: Vec<&String> = match group {
+            StoredGroup::Consumer(group) => {
+                group.check(id);
+                group.members.keys().collect()
             }
+            StoredGroup::Share(group) => {
+                group.check(id);
+                group.members.keys().collect()
+            }
+            _ => Vec::new(),
+        };
+        for member in members {
+            let key = TimerKey::Session(id.clone(), member.clone());
+            let is_watched = shard.timers.contains(&key);
+            assert!(is_watched, "{member} lives forever in {id}");
         }
     }
 }

@@ -28,6 +28,9 @@ impl GroupShard {
         let mut out = GroupDecision::default();
         let group_id = join.request.group_id.as_str();
         let is_unknown = join.request.member_id.is_empty();
+        if let Some(StoredGroup::Share(_)) = self.stored.groups.get(group_id) {
+            return refused(join, "", ErrorCode::InconsistentGroupProtocol);
+        }
         if let Some(StoredGroup::Modern(group)) = self.stored.groups.get(group_id) {
             let refusal = if !group.converts_to_classic() {
                 Some(("", ErrorCode::InconsistentGroupProtocol))

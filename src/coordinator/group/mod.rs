@@ -1,5 +1,5 @@
 //! The group machine: classic groups (KIP-394, KIP-345, KIP-814 …), consumer groups (KIP-848),
-//! committed offsets, and of share and streams groups what their records tell. Pure: time, ids,
+//! share groups (KIP-932), committed offsets, and of streams groups what their records tell. Pure: time, ids,
 //! cluster metadata and answers go through arguments and values.
 //!
 //! | file | what lives there |
@@ -11,6 +11,7 @@
 //! | `rebalance.rs` | join phase, sync phase, deadlines |
 //! | `join.rs`, `membership.rs` | JoinGroup; SyncGroup, Heartbeat, LeaveGroup |
 //! | `consumer/` | consumer groups of the new protocol |
+//! | `share/` | share groups |
 //! | `commit.rs`, `txn_commit.rs`, `fetch.rs` | offsets |
 //! | `admin.rs` | describe, list, delete, retention |
 //! | `invariants.rs` | what is always true |
@@ -27,6 +28,7 @@ mod offsets;
 mod rebalance;
 mod record;
 mod shard;
+mod share;
 mod stored;
 mod timers;
 mod txn_commit;
@@ -35,9 +37,13 @@ mod txn_commit;
 mod tests;
 
 pub use config::GroupConfig;
-pub use consumer::{ConsumerGroup, ConsumerGroupConfig, MigrationPolicy};
+pub use consumer::{ConsumerGroup, ConsumerGroupConfig, MigrationPolicy, Refusal};
 pub use record::{CommittedOffset, GroupRecord, GroupType};
 pub use shard::{Caller, GroupReply, GroupRequest, GroupShard, SharedImage};
+pub use share::{
+    Deletion, InitializeState, ShareGroup, ShareGroupConfig, SharePartitions, ShareReply,
+    ShareRequest,
+};
 pub use stored::{Stored, StoredGroup};
 
 /// Responses for requests that did not get to a shard.
@@ -48,5 +54,8 @@ pub(in crate::coordinator) mod response {
     pub use super::fetch::{fetch_error, from_old_request, to_old_response};
     pub use super::join::for_version;
     pub use super::rebalance::{join_error, sync_error};
+    pub use super::share::{
+        describe_error as share_describe_error, heartbeat_error as share_heartbeat_error,
+    };
     pub use super::txn_commit::txn_commit_error;
 }

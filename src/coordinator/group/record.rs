@@ -8,12 +8,13 @@
 //! 17, 19-23    streams groups (KIP-1071)
 //! ```
 //! Written: offset commits with value version 4 (1 if the client sent a retention time), classic
-//! groups with version 3, consumer groups, and tombstones, as Kafka 4.3 does. Of share and streams
+//! groups with version 3, consumer groups, share groups, and tombstones, as Kafka 4.3 does. Of streams
 //! groups only what the group's type, state and members are made of is read; their records stay in
 //! the log as they are.
 use bytes::Bytes;
 
 use super::consumer::ConsumerRecord;
+use super::share::ShareRecord;
 use crate::coordinator::shard::EncodedRecord;
 use crate::protocol::records::group as schema;
 use crate::protocol::records::{decode_value, encode_key, encode_value};
@@ -81,10 +82,14 @@ pub enum GroupRecord {
         group: String,
         record: ConsumerRecord,
     },
+    Share {
+        group: String,
+        record: ShareRecord,
+    },
     Modern(ModernRecord),
 }
 
-/// A record of a share or streams group.
+/// A record of a streams group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModernRecord {
     pub group_type: GroupType,
@@ -164,6 +169,10 @@ impl GroupRecord {
                 let decoded = ConsumerRecord::decode(key_type, &mut reader, value)?;
                 Ok(decoded.map(|(group, record)| GroupRecord::Consumer { group, record }))
             }
+            key_type @ 10..=15 => {
+                let decoded = ShareRecord::decode(key_type, &mut reader, value)?;
+                Ok(decoded.map(|(group, record)| GroupRecord::Share { group, record }))
+            }
             key_type => decode_modern(key_type, key, reader, value),
         }
     }
@@ -196,6 +205,7 @@ impl GroupRecord {
                 Ok((encode_key(&key)?, value))
             }
             GroupRecord::Consumer { group, record } => record.encode(group),
+            GroupRecord::Share { group, record } => record.encode(group),
             // Values of modern groups are read, never written: what is written here is a tombstone.
             GroupRecord::Modern(record) => Ok((record.key.clone(), None)),
         }
@@ -239,8 +249,6 @@ fn decode_modern(
     value: Option<Bytes>,
 ) -> Result<Option<GroupRecord>, DecodeError> {
     let (group_type, has_member) = match key_type {
-        11 | 12 | 15 => (GroupType::Share, false),
-        10 | 13 | 14 => (GroupType::Share, true),
         17 | 20 | 23 => (GroupType::Streams, false),
         19 | 21 | 22 => (GroupType::Streams, true),
         _ => return Ok(None),
@@ -269,7 +277,6 @@ fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, Decod
     /// As the member state is persisted.
     const STREAMS_STABLE: i8 = 1;
     Ok(match key_type {
-        11 => group_epoch(decode_value::<schema::ShareGroupMetadataValue>(value)?.epoch),
         17 => {
             let value: schema::StreamsGroupMetadataValue = decode_value(value)?;
             ModernValue::Group {
@@ -277,7 +284,7 @@ fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, Decod
                 validated_topology_epoch: value.validated_topology_epoch,
             }
         }
-        10 | 19 => ModernValue::Member,
+        19 => ModernValue::Member,
         20 => {
             let value: schema::StreamsGroupTargetAssignmentMetadataValue = decode_value(value)?;
             ModernValue::TargetAssignment {
@@ -297,13 +304,6 @@ fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, Decod
         }
         _ => ModernValue::Other,
     })
-}
-
-fn group_epoch(epoch: i32) -> ModernValue {
-    ModernValue::Group {
-        epoch,
-        validated_topology_epoch: -1,
-    }
 }
 
 /// A copy that does not keep the frame it came in alive.

@@ -17,6 +17,7 @@ use super::invariants;
 use super::join::Join;
 use super::rebalance::Step;
 use super::record::{GroupMetadataValue, GroupRecord};
+use super::share::{ShareReply, ShareRequest};
 use super::stored::{Stored, StoredGroup};
 use super::timers::{TimerKey, Timers};
 use crate::coordinator::shard::{Decision, EncodedRecord, Now, Shard, Token, TransactionEnd};
@@ -87,6 +88,7 @@ pub enum GroupRequest {
     Delete(Vec<String>),
     ConsumerHeartbeat(Caller, ConsumerGroupHeartbeatRequest),
     ConsumerDescribe(Vec<String>),
+    Share(ShareRequest),
     /// Not a client's: what of the cluster's metadata has changed.
     MetadataChanged(Arc<MetadataChanges>),
     /// Not a client's: topics by name and id that are gone.
@@ -109,6 +111,7 @@ pub enum GroupReply {
     Delete(Vec<DeletableGroupResult>),
     ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
     ConsumerDescribe(Vec<consumer_group_describe_response::DescribedGroup>),
+    Share(ShareReply),
     MetadataChanged,
     TopicsDeleted,
 }
@@ -179,6 +182,13 @@ impl GroupShard {
             || matches!(stored, Some(StoredGroup::Simple | StoredGroup::Classic(_)))
     }
 
+    fn is_share(&self, group_id: &str) -> bool {
+        matches!(
+            self.stored.groups.get(group_id),
+            Some(StoredGroup::Share(_))
+        )
+    }
+
     /// A classic group that nobody is in.
     pub(super) fn is_empty_classic(&self, group_id: &str) -> bool {
         match (self.live.get(group_id), self.stored.groups.get(group_id)) {
@@ -237,7 +247,8 @@ impl GroupShard {
                 ..
             })) => members.is_empty() && *generation == group.generation,
             Some(StoredGroup::Simple) => group.generation == 0,
-            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_)) | None => false,
+            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_) | StoredGroup::Share(_))
+            | None => false,
         };
         if group.state == State::Empty && group.pending_join.is_empty() && log_knows {
             self.drop_live(group_id);
@@ -296,6 +307,7 @@ impl GroupShard {
                 self.consumer_heartbeat(now, token, &caller, &request)
             }
             GroupRequest::ConsumerDescribe(groups) => self.describe_consumer_groups(token, &groups),
+            GroupRequest::Share(request) => self.handle_share(now, token, request),
             GroupRequest::MetadataChanged(changes) => {
                 self.take_image();
                 self.metadata_changed(&changes);
@@ -329,6 +341,9 @@ impl GroupShard {
                 self.step(&group, now, &mut out).session_deadline(&member);
                 self.tidy(&group);
             }
+            TimerKey::Session(group, member) if self.is_share(&group) => {
+                return self.share_session_deadline(&group, &member);
+            }
             TimerKey::Regex(group) => return self.resolve_regexes(now, &group),
             TimerKey::Join(_) | TimerKey::Sync(_) => {}
             key => return self.consumer_deadline(now, &key),
@@ -361,6 +376,7 @@ impl Shard for GroupShard {
             GroupRecord::ClassicGroup { group, value } => Some((group.clone(), value.is_none())),
             GroupRecord::OffsetCommit { .. }
             | GroupRecord::Consumer { .. }
+            | GroupRecord::Share { .. }
             | GroupRecord::Modern(_) => None,
         };
         self.stored.replay(offset, producer_id, record);
@@ -462,6 +478,14 @@ impl Shard for GroupShard {
         let ids: Vec<String> = self.stored.groups.iter().filter_map(is_consumer).collect();
         for id in ids {
             self.resume_consumer_group(now, &id);
+        }
+        let is_share = |(id, group): (&String, &StoredGroup)| match group {
+            StoredGroup::Share(_) => Some(id.clone()),
+            _ => None,
+        };
+        let ids: Vec<String> = self.stored.groups.iter().filter_map(is_share).collect();
+        for id in ids {
+            self.resume_share_group(now, &id);
         }
         let interval = self.config.offsets_retention_check_interval_ms;
         self.timers

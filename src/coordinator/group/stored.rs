@@ -6,10 +6,8 @@ use bytes::Bytes;
 use super::consumer::{ConsumerGroup, ConsumerRecord};
 use super::offsets::{OffsetStore, StoredOffset};
 use super::record::{GroupMetadataValue, GroupRecord, GroupType, ModernRecord, ModernValue};
+use super::share::{ShareGroup, ShareRecord};
 use crate::protocol::ErrorCode;
-
-/// The key type of `ShareGroupStatePartitionMetadata`.
-const SHARE_STATE_PARTITIONS: i16 = 15;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoredGroup {
@@ -17,10 +15,11 @@ pub enum StoredGroup {
     Simple,
     Classic(GroupMetadataValue),
     Consumer(ConsumerGroup),
+    Share(ShareGroup),
     Modern(ModernGroup),
 }
 
-/// A share or streams group: enough to list it, to guard its offsets and to delete it.
+/// A streams group: enough to list it, to guard its offsets and to delete it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModernGroup {
     pub group_type: GroupType,
@@ -66,9 +65,6 @@ impl ModernGroup {
         if self.members.is_empty() {
             return "Empty";
         }
-        if self.group_type == GroupType::Share {
-            return "Stable";
-        }
         let topology_is_valid = self.topology_epoch == Some(self.validated_topology_epoch);
         if self.group_type == GroupType::Streams && !topology_is_valid {
             return "NotReady";
@@ -87,12 +83,12 @@ impl ModernGroup {
 
     /// An empty group of these kinds gives its id to whoever joins with the classic protocol.
     pub fn converts_to_classic(&self) -> bool {
-        self.group_type != GroupType::Share && self.members.is_empty()
+        self.members.is_empty()
     }
 
-    /// Empty groups go when their offsets have expired; share groups have none.
+    /// Empty groups go when their offsets have expired.
     pub fn may_expire(&self) -> bool {
-        self.converts_to_classic()
+        self.members.is_empty()
     }
 
     /// `knows_epochs`: the request's version has member epochs.
@@ -102,9 +98,6 @@ impl ModernGroup {
         member_id: &str,
         epoch: i32,
     ) -> Result<(), ErrorCode> {
-        if self.group_type == GroupType::Share {
-            return Err(ErrorCode::GroupIdNotFound);
-        }
         if epoch < 0 && self.members.is_empty() {
             return Ok(());
         }
@@ -119,25 +112,16 @@ impl ModernGroup {
         }
     }
 
-    /// Share groups keep no offsets here.
-    pub fn has_offsets(&self) -> bool {
-        self.group_type != GroupType::Share
-    }
-
-    /// Whether the group has offsets to give.
-    pub fn validate_fetch(&self, member_id: Option<&str>, epoch: i32) -> Result<bool, ErrorCode> {
-        if self.group_type == GroupType::Share {
-            return Ok(false);
-        }
+    pub fn validate_fetch(&self, member_id: Option<&str>, epoch: i32) -> Result<(), ErrorCode> {
         let Some(member_id) = member_id.filter(|_| epoch >= 0) else {
-            return Ok(true);
+            return Ok(());
         };
         let member = self
             .members
             .get(member_id)
             .ok_or(ErrorCode::UnknownMemberId)?;
         if member.epoch == epoch {
-            Ok(true)
+            Ok(())
         } else {
             Err(ErrorCode::StaleMemberEpoch)
         }
@@ -146,27 +130,16 @@ impl ModernGroup {
     /// Which topics the members use is not read: while there are members, none of the offsets may
     /// go.
     pub fn validate_offset_delete(&self) -> Result<(), ErrorCode> {
-        match (self.group_type, self.members.is_empty()) {
-            (GroupType::Share, _) => Err(ErrorCode::GroupIdNotFound),
-            (_, true) => Ok(()),
-            (_, false) => Err(ErrorCode::NonEmptyGroup),
+        match self.members.is_empty() {
+            true => Ok(()),
+            false => Err(ErrorCode::NonEmptyGroup),
         }
     }
 
     pub fn validate_delete(&self) -> Result<(), ErrorCode> {
-        if !self.members.is_empty() {
-            return Err(ErrorCode::NonEmptyGroup);
-        }
-        // Its share partitions have state of their own, which has to go first: not without a share
-        // coordinator.
-        let has_share_state = self
-            .live_keys
-            .iter()
-            .any(|(key_type, _)| *key_type == SHARE_STATE_PARTITIONS);
-        if has_share_state {
-            Err(ErrorCode::CoordinatorNotAvailable)
-        } else {
-            Ok(())
+        match self.members.is_empty() {
+            true => Ok(()),
+            false => Err(ErrorCode::NonEmptyGroup),
         }
     }
 
@@ -202,7 +175,7 @@ impl ModernGroup {
         let Some(value) = value else {
             self.live_keys.remove(&(key_type, key));
             match (key_type, member_id) {
-                (10 | 19, Some(member)) => drop(self.members.remove(&member)),
+                (19, Some(member)) => drop(self.members.remove(&member)),
                 (23, _) => self.topology_epoch = None,
                 _ => {}
             }
@@ -247,7 +220,7 @@ impl ModernGroup {
 
 /// The record without which there is no group: its tombstone removes the group.
 fn makes_group(key_type: i16) -> bool {
-    matches!(key_type, 11 | 17)
+    key_type == 17
 }
 
 /// Everything that the records of one `__consumer_offsets` partition add up to.
@@ -294,13 +267,14 @@ impl Stored {
             GroupRecord::ClassicGroup { group, value: None } => {
                 let is_other = matches!(
                     self.groups.get(&group),
-                    Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_))
+                    Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_) | StoredGroup::Share(_))
                 );
                 if !is_other {
                     self.groups.remove(&group);
                 }
             }
             GroupRecord::Consumer { group, record } => self.replay_consumer(group, record),
+            GroupRecord::Share { group, record } => self.replay_share(group, record),
             GroupRecord::Modern(record) => self.replay_modern(record),
         }
     }
@@ -324,6 +298,24 @@ impl Stored {
                 let mut group = ConsumerGroup::default();
                 group.apply(record);
                 self.groups.insert(id, StoredGroup::Consumer(group));
+            }
+        }
+    }
+
+    fn replay_share(&mut self, id: String, record: ShareRecord) {
+        if record == ShareRecord::Epoch(None) {
+            if matches!(self.groups.get(&id), Some(StoredGroup::Share(_))) {
+                self.groups.remove(&id);
+            }
+            return;
+        }
+        match self.groups.get_mut(&id) {
+            Some(StoredGroup::Share(group)) => group.apply(record),
+            _ if record.is_tombstone() => {}
+            _ => {
+                let mut group = ShareGroup::default();
+                group.apply(record);
+                self.groups.insert(id, StoredGroup::Share(group));
             }
         }
     }

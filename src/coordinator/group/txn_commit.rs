@@ -91,8 +91,9 @@ impl GroupShard {
                     .validate_commit(i16::MAX, member_id, epoch, partitions)
                     .map_err(as_classic)
             }
+            Some(StoredGroup::Share(_)) => Err(as_classic(ErrorCode::GroupIdNotFound)),
             Some(StoredGroup::Modern(group)) => {
-                if is_anonymous && group.has_offsets() {
+                if is_anonymous {
                     return Ok(());
                 }
                 group

@@ -41,6 +41,7 @@ pub use heartbeat::failed as heartbeat_error;
 pub use record::ConsumerRecord;
 pub use settings::{ConsumerGroupConfig, MigrationPolicy};
 pub use state::ConsumerGroup;
+pub use subscription::metadata_hash;
 
 use self::settings::Settings;
 use self::update::Update;
@@ -66,7 +67,7 @@ impl Refusal {
         Refusal::new(ErrorCode::GroupIdNotFound, message)
     }
 
-    fn unknown_member(group: &str, member: &str) -> Refusal {
+    pub fn unknown_member(group: &str, member: &str) -> Refusal {
         let message = format!("Member {member} is not a member of group {group}.");
         Refusal::new(ErrorCode::UnknownMemberId, message)
     }
@@ -110,6 +111,7 @@ pub struct SoftState {
     pub refreshed: BTreeMap<String, MetadataRefresh>,
     /// The offset of the last metadata that brought new topics.
     pub new_topics_at: i64,
+    pub share_asked: super::share::Asked,
 }
 
 impl GroupShard {
@@ -140,9 +142,9 @@ impl GroupShard {
                 let message = format!("Consumer group {id} not found.");
                 Err(Refusal::not_found(message))
             }
-            Some(StoredGroup::Modern(_)) => Err(Refusal::not_found(format!(
-                "Group {id} is not a consumer group."
-            ))),
+            Some(StoredGroup::Modern(_) | StoredGroup::Share(_)) => Err(Refusal::not_found(
+                format!("Group {id} is not a consumer group."),
+            )),
             _ if !create => Err(Refusal::not_found(format!(
                 "Group {id} is not a consumer group."
             ))),
@@ -197,6 +199,10 @@ impl GroupShard {
         refreshed.retain(|id, _| match self.stored.groups.get(id) {
             Some(StoredGroup::Consumer(group)) => {
                 !names.iter().any(|name| group.is_subscribed_to(name))
+            }
+            Some(StoredGroup::Share(group)) => {
+                let subscribed = group.topic_names();
+                !names.iter().any(|name| subscribed.contains(&**name))
             }
             _ => false,
         });

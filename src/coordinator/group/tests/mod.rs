@@ -10,5 +10,6 @@ mod old_versions;
 mod others;
 mod random;
 mod rebalance;
+mod share;
 mod static_members;
 pub mod topics;
