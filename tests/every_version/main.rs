@@ -1,6 +1,7 @@
 //! Every API that the broker offers answers in every version it offers, with what a client of that version can read.
 
 mod admin;
+mod share;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -35,6 +36,7 @@ fn every_offered_version_is_answered() {
     data(&mut c, topic_id);
     groups(&mut c, topic_id);
     transactions(&mut c);
+    share::groups(&mut c, topic_id);
     configs(&mut c);
     directories(&mut c);
     admin::answers(&mut c);
@@ -43,7 +45,7 @@ fn every_offered_version_is_answered() {
 }
 
 /// Everything that is asked below, in the order of the keys.
-const ASKED: [ApiKey; 61] = [
+const ASKED: [ApiKey; 73] = [
     ApiKey::Produce,
     ApiKey::Fetch,
     ApiKey::ListOffsets,
@@ -103,8 +105,20 @@ const ASKED: [ApiKey; 61] = [
     ApiKey::ConsumerGroupDescribe,
     ApiKey::ListConfigResources,
     ApiKey::DescribeTopicPartitions,
+    ApiKey::ShareGroupHeartbeat,
+    ApiKey::ShareGroupDescribe,
+    ApiKey::ShareFetch,
+    ApiKey::ShareAcknowledge,
     ApiKey::AddRaftVoter,
     ApiKey::RemoveRaftVoter,
+    ApiKey::InitializeShareGroupState,
+    ApiKey::ReadShareGroupState,
+    ApiKey::WriteShareGroupState,
+    ApiKey::DeleteShareGroupState,
+    ApiKey::ReadShareGroupStateSummary,
+    ApiKey::DescribeShareGroupOffsets,
+    ApiKey::AlterShareGroupOffsets,
+    ApiKey::DeleteShareGroupOffsets,
 ];
 
 fn offered(c: &mut Connection) -> Vec<i16> {
