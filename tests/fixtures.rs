@@ -313,7 +313,10 @@ fn run_ours(fixture: &Fixture) {
         let mut broker = fixture.start();
         assert_serves(&broker, &fixture.expected);
         assert_group_offsets(&broker, &fixture.expected, &["Classic"]);
-        assert_transactions(&mut Connection::open(broker.port), &fixture.expected);
+        let mut c = Connection::open(broker.port);
+        assert_transactions(&mut c, &fixture.expected);
+        assert_share_offsets(&mut c, &fixture.expected);
+        drop(c);
         if stop_in_order {
             support::until("what genuine Kafka was about to delete is deleted", || {
                 (!fixture.has_leftovers()).then_some(())

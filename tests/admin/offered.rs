@@ -9,7 +9,7 @@ use crate::support::wire::Connection;
 use crate::transcript::Transcript;
 
 /// What genuine Kafka offers and we do not, with the reason.
-const LEFT_OUT: [(&str, &[&str]); 3] = [
+const LEFT_OUT: [(&str, &[&str]); 2] = [
     (
         "between the nodes of a cluster, which has one",
         &[
@@ -26,23 +26,6 @@ const LEFT_OUT: [(&str, &[&str]); 3] = [
             "CONTROLLER ControllerRegistration",
             "CONTROLLER AllocateProducerIds",
             "CONTROLLER AssignReplicasToDirs",
-        ],
-    ),
-    (
-        "share groups",
-        &[
-            "BROKER ShareGroupHeartbeat",
-            "BROKER ShareGroupDescribe",
-            "BROKER ShareFetch",
-            "BROKER ShareAcknowledge",
-            "BROKER InitializeShareGroupState",
-            "BROKER ReadShareGroupState",
-            "BROKER WriteShareGroupState",
-            "BROKER DeleteShareGroupState",
-            "BROKER ReadShareGroupStateSummary",
-            "BROKER DescribeShareGroupOffsets",
-            "BROKER AlterShareGroupOffsets",
-            "BROKER DeleteShareGroupOffsets",
         ],
     ),
     (
