@@ -182,7 +182,7 @@ impl Log {
             activated: AtomicBool::new(activated),
             rolled: AtomicBool::new(false),
             is_named: AtomicBool::new(false),
-            may_regrow: AtomicBool::new(options.log_start_offset.is_some()),
+            may_regrow: AtomicBool::new(!options.clean || options.log_start_offset.is_some()),
             offline: AtomicBool::new(false),
             removals: Mutex::default(),
             topic_id: OnceLock::new(),
