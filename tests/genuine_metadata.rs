@@ -165,7 +165,7 @@ impl Node {
         };
         let result = self
             .controller
-            .create_topics(self.image(), &request, &mut rand);
+            .create_topics(self.image(), &request, &mut rand, &mut |_| Ok(()));
         let response = self.commit(result);
         assert_eq!(response.topics[0].error_code, 0, "{response:?}");
     }

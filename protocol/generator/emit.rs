@@ -489,7 +489,12 @@ fn message_impl(out: &mut String, context: &Context) {
         }
         (Kind::Response, _) => {
             let _ = writeln!(out, "\nimpl Response for {name} {{");
-            let _ = writeln!(out, "    const KEY: ApiKey = ApiKey::{api};\n}}");
+            let _ = writeln!(out, "    const KEY: ApiKey = ApiKey::{api};");
+            if message.fields.iter().any(|f| f.name == "ThrottleTimeMs") {
+                out.push_str("\n    fn set_throttle_time_ms(&mut self, ms: i32) {\n");
+                out.push_str("        self.throttle_time_ms = ms;\n    }\n");
+            }
+            out.push_str("}\n");
         }
         (_, Some(key)) => {
             let _ = writeln!(

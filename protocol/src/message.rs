@@ -50,6 +50,9 @@ pub trait Request: Message {
 
 pub trait Response: Message {
     const KEY: ApiKey;
+
+    /// For how long the client is told to wait; nothing where the response has no place for it.
+    fn set_throttle_time_ms(&mut self, _ms: i32) {}
 }
 
 /// A record that Kafka stores. The key says which record of its log it is; records of different

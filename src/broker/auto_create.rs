@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::full_disk::check_room;
 use super::node::Broker;
+use crate::controller::ApiError;
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::CreateTopicsRequest;
 use crate::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -15,10 +16,11 @@ pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 pub const TRANSACTION_TOPIC: &str = "__transaction_state";
 pub const SHARE_STATE_TOPIC: &str = "__share_group_state";
 
-/// Creates the topics and returns the errors of those that could not be.
+/// Creates the topics and returns the errors of those that could not be. `permits` counts their partitions.
 pub async fn create_missing(
     broker: &Arc<Broker>,
     names: Vec<String>,
+    permits: impl FnMut(usize) -> Result<(), ApiError> + Send + 'static,
 ) -> BTreeMap<String, ErrorCode> {
     if let Err(error) = check_room(broker) {
         return names.into_iter().map(|name| (name, error.code)).collect();
@@ -28,7 +30,7 @@ pub async fn create_missing(
         topics,
         ..Default::default()
     };
-    let response = match broker.controller.create_topics(request).await {
+    let response = match broker.controller.create_topics(request, permits).await {
         Ok(response) => response,
         Err(error) => return names.into_iter().map(|name| (name, error.code)).collect(),
     };
@@ -51,7 +53,7 @@ pub async fn ensure_topic(broker: &Arc<Broker>, topic: &str) -> Result<(), Error
     if broker.image().topics.get(topic).is_some() {
         return Ok(());
     }
-    match create_missing(broker, vec![topic.to_owned()])
+    match create_missing(broker, vec![topic.to_owned()], |_| Ok(()))
         .await
         .remove(topic)
     {

@@ -53,25 +53,30 @@ impl ControllerHandle {
     pub async fn create_topics(
         &self,
         request: CreateTopicsRequest,
+        mut permits: impl FnMut(usize) -> Result<(), ApiError> + Send + 'static,
     ) -> Result<CreateTopicsResponse, ApiError> {
-        self.decide(move |c, image| Ok(c.create_topics(image, &request, &mut random)))
+        self.decide(move |c, image| Ok(c.create_topics(image, &request, &mut random, &mut permits)))
             .await
     }
 
     pub async fn delete_topics(
         &self,
         request: DeleteTopicsRequest,
+        mut permits: impl FnMut(usize) -> Result<(), ApiError> + Send + 'static,
     ) -> Result<DeleteTopicsResponse, ApiError> {
-        self.decide(move |c, image| Ok(c.delete_topics(image, &request)))
+        self.decide(move |c, image| Ok(c.delete_topics(image, &request, &mut permits)))
             .await
     }
 
     pub async fn create_partitions(
         &self,
         request: CreatePartitionsRequest,
+        mut permits: impl FnMut(usize) -> Result<(), ApiError> + Send + 'static,
     ) -> Result<CreatePartitionsResponse, ApiError> {
-        self.decide(move |c, image| Ok(c.create_partitions(image, &request, &mut random)))
-            .await
+        self.decide(move |c, image| {
+            Ok(c.create_partitions(image, &request, &mut random, &mut permits))
+        })
+        .await
     }
 
     /// A block of producer ids: the first, and the first that is not in it.

@@ -175,6 +175,10 @@ impl FetchSessions {
     }
 
     /// Takes the session part of a request in. `random` supplies candidates for a new session's id.
+    pub fn forget(&mut self, id: i32) {
+        self.sessions.remove(&id);
+    }
+
     pub fn begin(
         &mut self,
         request: SessionRequest,

@@ -11,6 +11,7 @@
 //! | `coordinator_log.rs`, `producer_ids.rs`, `auto_create.rs` | what the coordinators and clients need to be there |
 //! | `transactions.rs` | markers, and the verification of what is written in transactions |
 //! | `directories.rs`, `full_disk.rs`, `relocation.rs` | log directories at run time: assignment, failure, lack of room, moves |
+//! | `quotas/` | what clients may use, what they have used, how long they wait |
 //! | `loggers.rs` | the levels of the log, which admins may change |
 //! | `errors.rs` | the log's refusals as Kafka's error codes |
 //!
@@ -36,6 +37,7 @@ mod node;
 mod partition;
 mod producer_ids;
 mod publish;
+mod quotas;
 mod relocation;
 mod reply;
 mod share;

@@ -17,6 +17,7 @@ use super::group_commit::GroupCommit;
 use super::loggers::Loggers;
 use super::partition::{Leadership, Topics};
 use super::producer_ids::ProducerIds;
+use super::quotas::Quotas;
 use super::relocation::Relocations;
 use super::share::ShareGroups;
 use crate::config::BrokerConfig;
@@ -65,6 +66,7 @@ pub struct Broker {
     pub retired: CancellationToken,
     pub image: ArcSwap<MetadataImage>,
     pub loggers: Loggers,
+    pub quotas: Quotas,
     /// Tells of changes of this broker's own configuration.
     pub reconfigured: watch::Sender<()>,
     /// Where tasks run that threads outside of it start.

@@ -40,6 +40,9 @@ pub fn publish(
     broker.share_states.set_image(image.clone());
     give_up(broker, changes.deleted_topics.values(), now_ms);
     configure(broker, &image, changes);
+    if changes.quotas {
+        broker.quotas.update(&image.quotas);
+    }
     let (groups, changes) = (broker.groups.clone(), changes.clone());
     broker
         .runtime

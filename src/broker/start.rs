@@ -26,6 +26,7 @@ use super::dispatch::{Door, now_ms};
 use super::fetch_session::FetchSessions;
 use super::group_commit::GroupCommit;
 use super::node::Broker;
+use super::quotas::Quotas;
 use super::storage::{self, Storage};
 use super::topic_config::Configs;
 use super::{maintenance, publish, relocation, share, transactions};
@@ -430,10 +431,12 @@ fn broker(
         retired: CancellationToken::new(),
         image: ArcSwap::from_pointee(image),
         loggers: Default::default(),
+        quotas: Quotas::new(&config.values),
         reconfigured: Default::default(),
         runtime: runtime.clone(),
         settings: config,
     });
+    broker.quotas.update(&broker.image().quotas);
     offsets.attach(&broker);
     if let Some(commit) = &broker.group_commit {
         commit.attach(&broker);

@@ -9,7 +9,7 @@ use super::partitions::{
 };
 use super::placement::{Random, place};
 use super::topic_names::{CLUSTER_METADATA, collide, has_collision_chars, validate_topic_name};
-use super::{ApiError, Controller, ControllerResult, PARTITIONS_PER_REQUEST_MAX};
+use super::{ApiError, Controller, ControllerResult, PARTITIONS_PER_REQUEST_MAX, Permits};
 use crate::config::describe::describe_topic;
 use crate::config::layers::DynamicConfig;
 use crate::config::topic;
@@ -30,6 +30,7 @@ impl Controller {
         image: &MetadataImage,
         request: &CreateTopicsRequest,
         random: &mut Random<'_>,
+        permits: &mut Permits<'_>,
     ) -> ControllerResult<CreateTopicsResponse> {
         let duplicates = duplicate_names(request);
         let is_ordinary = |topic: &&CreatableTopic| {
@@ -42,7 +43,7 @@ impl Controller {
         for topic in topics {
             let created = match is_excessive {
                 true => Err(too_many_partitions()),
-                false => self.create_topic(image, topic, random),
+                false => self.create_topic(image, topic, random, permits),
             };
             response.topics.push(match created {
                 Ok((mut topic_records, result)) => {
@@ -94,6 +95,7 @@ impl Controller {
         image: &MetadataImage,
         topic: &CreatableTopic,
         random: &mut Random<'_>,
+        permits: &mut Permits<'_>,
     ) -> Result<(Vec<VersionedRecord>, CreatableTopicResult), ApiError> {
         check_name(image, &topic.name)?;
         let configs = self.creation_configs(image, topic)?;
@@ -101,6 +103,7 @@ impl Controller {
             true => self.placed_partitions(image, topic, random)?,
             false => assigned_partitions(image, topic)?,
         };
+        permits(partitions.len())?;
         let topic_id = Uuid::from_random(random());
         let mut records = vec![v0(TopicRecord {
             name: topic.name.clone(),

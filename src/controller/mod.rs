@@ -49,6 +49,9 @@ pub struct Controller {
     pub static_values: Values,
 }
 
+/// Asked before partitions are created or deleted, with their number.
+pub type Permits<'a> = dyn FnMut(usize) -> Result<(), ApiError> + 'a;
+
 /// By which listener a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::elections::new_partition;
 use super::placement::{Random, place};
-use super::{ApiError, Controller, ControllerResult, PARTITIONS_PER_REQUEST_MAX};
+use super::{ApiError, Controller, ControllerResult, PARTITIONS_PER_REQUEST_MAX, Permits};
 use crate::metadata::image::MetadataImage;
 use crate::metadata::record::{MetadataRecord, VersionedRecord};
 use crate::protocol::ErrorCode;
@@ -19,6 +19,7 @@ impl Controller {
         image: &MetadataImage,
         request: &CreatePartitionsRequest,
         random: &mut Random<'_>,
+        permits: &mut Permits<'_>,
     ) -> ControllerResult<CreatePartitionsResponse> {
         let mut response = CreatePartitionsResponse::default();
         let mut records = Vec::new();
@@ -37,7 +38,7 @@ impl Controller {
             .iter()
             .filter(|t| !duplicates.contains(t.name.as_str()))
         {
-            let added = new_partitions(image, topic, random).map(|mut added| {
+            let added = new_partitions(image, topic, random, permits).map(|mut added| {
                 records.append(&mut added);
             });
             response.results.push(result(&topic.name, added));
@@ -70,6 +71,7 @@ fn new_partitions(
     image: &MetadataImage,
     request: &CreatePartitionsTopic,
     random: &mut Random<'_>,
+    permits: &mut Permits<'_>,
 ) -> Result<Vec<VersionedRecord>, ApiError> {
     let topic = image.topics.get(&request.name);
     let topic = topic.ok_or(ApiError::bare(ErrorCode::UnknownTopicOrPartition))?;
@@ -116,6 +118,7 @@ fn new_partitions(
                 .collect()
         }
     };
+    permits(additional)?;
     let is_manual = request.assignments.is_some();
     let version = image.features.metadata_version();
     let mut records = Vec::with_capacity(additional);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ApiError, Controller, ControllerResult};
+use super::{ApiError, Controller, ControllerResult, Permits};
 use crate::metadata::image::MetadataImage;
 use crate::metadata::record::v0;
 use crate::protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -16,6 +16,7 @@ impl Controller {
         &self,
         image: &MetadataImage,
         request: &DeleteTopicsRequest,
+        permits: &mut Permits<'_>,
     ) -> ControllerResult<DeleteTopicsResponse> {
         let mut deletion = Deletion {
             image,
@@ -61,7 +62,7 @@ impl Controller {
         for name in &names.once {
             deletion.by_name(name, &ids.repeated);
         }
-        deletion.finish()
+        deletion.finish(permits)
     }
 }
 
@@ -135,18 +136,19 @@ impl Deletion<'_> {
         }
     }
 
-    fn finish(mut self) -> ControllerResult<DeleteTopicsResponse> {
+    fn finish(mut self, permits: &mut Permits<'_>) -> ControllerResult<DeleteTopicsResponse> {
         let mut records = Vec::new();
         for topic_id in std::mem::take(&mut self.ids) {
+            let topic = self.image.topics.get_by_id(topic_id);
+            let name = topic.map(|topic| topic.name.to_string());
+            if let Err(error) = permits(topic.map_or(0, |topic| topic.partitions.len())) {
+                self.refuse(name.as_deref(), topic_id, error);
+                continue;
+            }
             records.push(v0(RemoveTopicRecord {
                 topic_id,
                 ..Default::default()
             }));
-            let name = self
-                .image
-                .topics
-                .get_by_id(topic_id)
-                .map(|topic| topic.name.to_string());
             let deleted = DeletableTopicResult {
                 name,
                 topic_id,

@@ -114,6 +114,13 @@ async fn exchange<S: Service>(
             if !frames.has_frame() || held.is_full() {
                 held.send(stream, &stop).await.map_err(End::Io)?;
             }
+            if let Some(pause) = service.pause(session) {
+                held.send(stream, &stop).await.map_err(End::Io)?;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = &mut stopped => return Ok(()),
+                }
+            }
             last_active = Instant::now();
             // A peer that always has a request ready must not keep the others on this thread waiting.
             tokio::task::consume_budget().await;

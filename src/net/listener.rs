@@ -125,6 +125,17 @@ impl Listener {
                 address,
                 connection,
             };
+            if let Some(kept) = service.refuse(&peer) {
+                let stop = stop.clone();
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = tokio::time::sleep(kept) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    drop(stream);
+                });
+                continue;
+            }
             tasks.spawn(connection::serve(
                 stream,
                 peer,

@@ -14,6 +14,7 @@ mod send;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -56,6 +57,17 @@ pub trait Service: Send + Sync + 'static {
         session: &mut Self::Session,
         frame: Bytes,
     ) -> impl Future<Output = Reply> + Send;
+
+    /// For how long the connection is not to be read from, once what has been answered is sent.
+    fn pause(&self, _session: &mut Self::Session) -> Option<Duration> {
+        None
+    }
+
+    /// A connection has been accepted; if it is not to be served, how long it is kept before it is
+    /// closed.
+    fn refuse(&self, _peer: &Peer) -> Option<Duration> {
+        None
+    }
 
     /// The connection has ended.
     fn closed(&self, _peer: &Peer, _session: Self::Session) {}

@@ -8,6 +8,9 @@ use crate::controller::ApiError;
 use crate::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use crate::protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
+/// The first version that is refused when its client's quota is used up (KIP-599); older ones wait.
+const FIRST_STRICT: i16 = 3;
+
 pub async fn handle(
     cx: &RequestContext<'_>,
     request: CreatePartitionsRequest,
@@ -20,7 +23,14 @@ pub async fn handle(
     if let Err(error) = check_room(cx.broker) {
         return failed(names, error);
     }
-    match cx.broker.controller.create_partitions(request).await {
+    let permits = cx.permits(cx.api_version >= FIRST_STRICT);
+    let decided = cx
+        .broker
+        .controller
+        .create_partitions(request, permits)
+        .await;
+    cx.note_mutations();
+    match decided {
         Ok(response) => response,
         Err(error) => failed(names, error),
     }

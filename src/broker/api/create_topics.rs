@@ -8,6 +8,9 @@ use crate::controller::ApiError;
 use crate::protocol::messages::create_topics_response::CreatableTopicResult;
 use crate::protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
+/// The first version that is refused when its client's quota is used up (KIP-599); older ones wait.
+const FIRST_STRICT: i16 = 6;
+
 pub async fn handle(cx: &RequestContext<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let names: Vec<String> = request
         .topics
@@ -17,7 +20,10 @@ pub async fn handle(cx: &RequestContext<'_>, request: CreateTopicsRequest) -> Cr
     if let Err(error) = check_room(cx.broker) {
         return failed(names, error);
     }
-    match cx.broker.controller.create_topics(request).await {
+    let permits = cx.permits(cx.api_version >= FIRST_STRICT);
+    let decided = cx.broker.controller.create_topics(request, permits).await;
+    cx.note_mutations();
+    match decided {
         Ok(response) => response,
         Err(error) => failed(names, error),
     }

@@ -13,6 +13,9 @@ use crate::protocol::{ErrorCode, Uuid};
 
 const FIRST_BY_ID: i16 = 6;
 
+/// The first version that is refused when its client's quota is used up (KIP-599); older ones wait.
+const FIRST_STRICT: i16 = 5;
+
 pub async fn handle(
     cx: &RequestContext<'_>,
     mut request: DeleteTopicsRequest,
@@ -47,7 +50,10 @@ pub async fn handle(
         );
     }
     let topics = request.topics.clone();
-    match cx.broker.controller.delete_topics(request).await {
+    let permits = cx.permits(cx.api_version >= FIRST_STRICT);
+    let decided = cx.broker.controller.delete_topics(request, permits).await;
+    cx.note_mutations();
+    match decided {
         Ok(response) => response,
         Err(error) => failed(topics, error),
     }

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::broker::context::RequestContext;
 use crate::broker::delayed::Waiter;
 use crate::broker::fetch_session::{FetchPlan, PartitionKey, SessionRequest, TopicKey, Wanted};
+use crate::broker::quotas::Kind;
 use crate::protocol::messages::{FetchRequest, FetchResponse};
 use crate::protocol::{ErrorCode, Str, Uuid};
 
@@ -37,6 +38,7 @@ pub async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Answer {
     let limits = limits(cx, &request);
     let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
+    let min_bytes = min_bytes.min(limits.max_bytes);
     let plan = {
         let session = session_request(cx.api_version, request);
         let mut sessions = cx.broker.fetch_sessions.lock();
@@ -45,6 +47,12 @@ pub async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Answer {
     match plan {
         Ok(plan) => {
             let round = until_enough(cx, &plan, &limits, min_bytes, deadline).await;
+            let bytes = round.bytes() as f64;
+            if cx.record(Kind::Fetch, bytes) > 0 {
+                // The client gets it when it asks again, after its wait.
+                cx.unrecord(Kind::Fetch, bytes);
+                return respond::throttled(cx, plan.kind);
+            }
             respond::answer(cx, plan.kind, round)
         }
         Err(error) => {
@@ -67,6 +75,7 @@ fn limits(cx: &RequestContext<'_>, request: &FetchRequest) -> Limits {
         request.replica_id
     };
     let asked = usize::try_from(request.max_bytes).unwrap_or(0);
+    let asked = asked.min(cx.allowance(Kind::Fetch));
     Limits {
         max_bytes: asked.min(usize::try_from(cx.broker.settings.fetch.max_bytes).unwrap_or(0)),
         read_committed: request.isolation_level == READ_COMMITTED && replica_id < 0,

@@ -85,7 +85,7 @@ async fn asked(
             .map(str::to_owned)
             .collect();
         if !missing.is_empty() {
-            failed = auto_create::create_missing(cx.broker, missing).await;
+            failed = auto_create::create_missing(cx.broker, missing, cx.permits(false)).await;
         }
     }
     let image = cx.broker.image();

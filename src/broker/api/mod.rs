@@ -81,6 +81,7 @@ pub mod write_txn_markers;
 use std::ops::RangeInclusive;
 
 use super::context::RequestContext;
+use super::quotas::Kind;
 use crate::controller::validate_topic_name;
 use crate::net::Reply;
 use crate::protocol::messages::*;
@@ -148,7 +149,7 @@ macro_rules! apis {
                 $(ApiKey::$key => {
                     let request = $request::decode(&mut body, cx.api_version)?;
                     let response = $module::handle(cx, request).await;
-                    Ok(encode(cx, correlation_id, &response))
+                    Ok(encode(cx, correlation_id, response))
                 })*
                 _ => Ok(Reply::Close(format!("{} is not offered here", key.name()))),
             }
@@ -247,15 +248,23 @@ pub(super) async fn answer(
                 Some(_) => Box::pin(produce::handle_transactional(cx, request)).await,
             };
             Ok(match outcome {
-                produce::Outcome::Response(response) => encode(cx, correlation_id, &response),
-                produce::Outcome::Silent => Reply::Nothing,
+                produce::Outcome::Response(response) => {
+                    cx.record(Kind::Produce, cx.request_bytes as f64);
+                    encode(cx, correlation_id, response)
+                }
+                produce::Outcome::Silent => {
+                    cx.record(Kind::Produce, cx.request_bytes as f64);
+                    cx.record_time();
+                    Reply::Nothing
+                }
                 produce::Outcome::Close(why) => Reply::Close(why),
             })
         }
         ApiKey::Fetch => {
             let request = FetchRequest::decode(&mut body, cx.api_version)?;
             drop(body);
-            let answer = fetch::handle(cx, request).await;
+            let mut answer = fetch::handle(cx, request).await;
+            set_throttle_time(cx, &mut answer.response);
             Ok(super::reply::with_ranges(
                 cx.api_version,
                 correlation_id,
@@ -265,17 +274,30 @@ pub(super) async fn answer(
         ApiKey::ApiVersions => {
             let request = ApiVersionsRequest::decode(&mut body, cx.api_version)?;
             let response = api_versions::handle(cx, request).await;
-            Ok(encode(cx, correlation_id, &response))
+            Ok(encode(cx, correlation_id, response))
         }
         // The others are rarer and their futures large: boxed, they do not weigh on every connection.
         _ => Box::pin(route(cx, key, correlation_id, body)).await,
     }
 }
 
-fn encode<R: Response>(cx: &RequestContext<'_>, correlation_id: i32, response: &R) -> Reply {
+fn encode<R: Response>(cx: &RequestContext<'_>, correlation_id: i32, mut response: R) -> Reply {
+    set_throttle_time(cx, &mut response);
     super::reply::encoded(frame::encode_response(
         correlation_id,
-        response,
+        &response,
         cx.api_version,
     ))
+}
+
+/// Tells the client for how long it has to wait, if it has.
+fn set_throttle_time<R: Response>(cx: &RequestContext<'_>, response: &mut R) {
+    if cx.quotas == 0 {
+        return;
+    }
+    cx.record_time();
+    let ms = cx.usage.throttle_ms();
+    if ms > 0 {
+        response.set_throttle_time_ms(i32::try_from(ms).unwrap_or(i32::MAX));
+    }
 }

@@ -129,7 +129,7 @@ impl Cluster {
         };
         let result = self
             .controller
-            .create_topics(&self.image, &request, &mut random);
+            .create_topics(&self.image, &request, &mut random, &mut |_| Ok(()));
         self.apply(&result.records);
         let outcome =
             |topic: crate::protocol::messages::create_topics_response::CreatableTopicResult| {

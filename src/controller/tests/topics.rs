@@ -38,9 +38,10 @@ fn a_topic_is_one_batch_of_records() {
         topics: vec![created],
         ..Default::default()
     };
-    let result = cluster
-        .controller
-        .create_topics(&cluster.image, &request, &mut || 1 << 100);
+    let result =
+        cluster
+            .controller
+            .create_topics(&cluster.image, &request, &mut || 1 << 100, &mut |_| Ok(()));
     assert!(result.is_atomic);
     assert_eq!(
         names(&result.records),
@@ -79,9 +80,10 @@ fn validation_alone_writes_nothing() {
         validate_only: true,
         ..Default::default()
     };
-    let result = cluster
-        .controller
-        .create_topics(&cluster.image, &request, &mut || 1 << 100);
+    let result =
+        cluster
+            .controller
+            .create_topics(&cluster.image, &request, &mut || 1 << 100, &mut |_| Ok(()));
     assert!(result.records.is_empty());
     let reply = &result.response.topics[0];
     assert_eq!(
@@ -231,9 +233,12 @@ fn add(cluster: &mut Cluster, topic: CreatePartitionsTopic) -> (ErrorCode, Optio
         topics: vec![topic],
         ..Default::default()
     };
-    let mut result = cluster
-        .controller
-        .create_partitions(&cluster.image, &request, &mut || 1 << 100);
+    let mut result = cluster.controller.create_partitions(
+        &cluster.image,
+        &request,
+        &mut || 1 << 100,
+        &mut |_| Ok(()),
+    );
     cluster.apply(&result.records);
     let reply = result.response.results.remove(0);
     (ErrorCode::from_code(reply.error_code), reply.error_message)
@@ -314,7 +319,9 @@ fn topics_are_deleted_by_name_or_id_once() {
         ],
         ..Default::default()
     };
-    let result = cluster.controller.delete_topics(&cluster.image, &request);
+    let result = cluster
+        .controller
+        .delete_topics(&cluster.image, &request, &mut |_| Ok(()));
     let mut outcome: Vec<_> = result
         .response
         .responses

@@ -62,6 +62,11 @@ impl Round {
         self.urgent || self.bytes >= min_bytes
     }
 
+    /// How many bytes of records there are.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn waited_on(&self) -> impl Iterator<Item = &Arc<Partition>> {
         self.partitions
             .iter()

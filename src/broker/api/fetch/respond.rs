@@ -25,6 +25,26 @@ pub struct Answer {
     pub ranges: Vec<FileRange>,
 }
 
+/// Nothing, for a client that has to wait. A session that was to begin begins with its next request.
+pub(super) fn throttled(cx: &RequestContext<'_>, kind: SessionKind) -> Answer {
+    let session_id = match kind {
+        SessionKind::New { id } => {
+            cx.broker.fetch_sessions.lock().forget(id);
+            0
+        }
+        SessionKind::None => 0,
+        SessionKind::Incremental { id } => id,
+    };
+    let response = FetchResponse {
+        session_id,
+        ..Default::default()
+    };
+    Answer {
+        response,
+        ranges: Vec::new(),
+    }
+}
+
 pub(super) fn answer(cx: &RequestContext<'_>, kind: SessionKind, round: Round) -> Answer {
     let response = FetchResponse {
         session_id: kind.id(),
