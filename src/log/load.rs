@@ -41,6 +41,10 @@ pub(super) fn load(
         })
         .collect();
     if segments.is_empty() {
+        if !found.snapshots.is_empty() {
+            // They tell of other records than those that will have their offsets.
+            recovery_of(tp, place, config, options).remove_snapshots(|_| true)?;
+        }
         return start(
             place,
             config,
