@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -190,17 +190,6 @@ fn rand() -> u128 {
     u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..))
 }
 
-/// Two free ports, one after the other.
-fn free_ports() -> u16 {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
-}
-
 /// Apache Kafka's broker on a directory.
 struct Genuine<'a> {
     ak: &'a support::genuine::Genuine,
@@ -314,7 +303,7 @@ fn metadata_goes_back_and_forth() {
     };
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("data");
-    let port = free_ports();
+    let port = support::free_ports(2);
     format(&directory);
     stopped_in_order(&ak, root.path(), &directory, port);
     killed(&ak, root.path(), &directory, port);

@@ -12,6 +12,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,12 +39,27 @@ pub fn skip(what: &str, why: &str) {
 }
 
 /// A port of the loopback interface that nobody uses now.
+///
+/// Below those that the system gives to outgoing connections: a node that a test stops and starts again finds its port free.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    free_ports(1)
+}
+
+/// The first of `count` free ports, one after the other; no test of this process gets them again.
+pub fn free_ports(count: u16) -> u16 {
+    const RANGE: std::ops::Range<u32> = 10_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let taken = NEXT.fetch_add(u32::from(count), Ordering::Relaxed);
+        // Processes that run side by side begin far from each other.
+        let at =
+            std::process::id().wrapping_mul(997).wrapping_add(taken) % (RANGE.end - RANGE.start);
+        let first = u16::try_from(RANGE.start + at).unwrap();
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if (first..first + count).all(is_free) {
+            return first;
+        }
+    }
 }
 
 /// Waits until `condition` gives something; panics with `what` after [`PATIENCE`].
