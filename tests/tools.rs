@@ -143,6 +143,29 @@ fn storage_matches_apache_kafka() {
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
 }
 
+/// Kafka asks for no more replicas in sync than a partition has.
+#[test]
+fn one_node_takes_acks_all_whatever_the_least_in_sync() {
+    let broker = support::Broker::start();
+    let say = |line: &str, stdin: &[u8]| {
+        let args: Vec<&str> = line.split(' ').collect();
+        broker.tool(&args, stdin).ok()
+    };
+    say(
+        "topics --create --topic t --config min.insync.replicas=2",
+        b"",
+    );
+    say(
+        "console-producer --topic t --producer-property acks=all",
+        b"kept\n",
+    );
+    let kept = say(
+        "console-consumer --topic t --from-beginning --max-messages 1",
+        b"",
+    );
+    assert_eq!(kept, "kept\n");
+}
+
 /// After a clean stop partitions have no leader until they are elected again: the groups must be
 /// there when they are, with their offsets.
 #[test]

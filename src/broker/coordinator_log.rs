@@ -112,7 +112,7 @@ impl Partition {
         now_ms: i64,
     ) -> Result<crate::log::LogAppendInfo, ErrorCode> {
         let leadership = self.lead(-1)?;
-        if leadership.isr_len < self.min_insync_replicas() {
+        if !self.has_enough_in_sync(leadership) {
             return Err(ErrorCode::NotEnoughReplicas);
         }
         let (origin, epoch) = (AppendOrigin::Coordinator, leadership.leader_epoch);

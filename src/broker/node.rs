@@ -171,6 +171,7 @@ impl Broker {
             is_leader: partition.leader == self.node_id,
             leader_epoch: partition.leader_epoch,
             isr_len: partition.isr.len(),
+            replicas_len: partition.replicas.len(),
         }
     }
 

@@ -19,6 +19,7 @@ pub struct Leadership {
     pub is_leader: bool,
     pub leader_epoch: i32,
     pub isr_len: usize,
+    pub replicas_len: usize,
 }
 
 /// A hosted partition.
@@ -88,6 +89,11 @@ impl Partition {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
         Ok(leadership)
+    }
+
+    /// Whether acks=all may be promised: `min.insync.replicas` of the replicas, or all if there are fewer, are in sync.
+    pub fn has_enough_in_sync(&self, leadership: Leadership) -> bool {
+        leadership.isr_len >= self.min_insync_replicas().min(leadership.replicas_len)
     }
 
     /// Where a leader epoch, or the largest known one below it, ends. `None`: the epoch is yet to come.

@@ -213,7 +213,7 @@ fn produce_partition(
     let leadership = partition
         .lead(-1)
         .map_err(|error| not_leader(cx, partition, error))?;
-    if acks == ALL && leadership.isr_len < partition.min_insync_replicas() {
+    if acks == ALL && !partition.has_enough_in_sync(leadership) {
         return Err(ErrorCode::NotEnoughReplicas.into());
     }
     let (origin, epoch) = (AppendOrigin::Client, leadership.leader_epoch);

@@ -36,7 +36,7 @@ fn is_valid(batches: &[Acknowledged], allowed: Allowed) -> bool {
         let types = i64::try_from(batch.types.len()).unwrap_or(i64::MAX);
         let is_known = |kind: &i8| (GAP..=last_type).contains(kind);
         let fits = batch.first_offset >= end
-            && count.is_some_and(|count| count >= 0 && (types == 1 || types == count + 1))
+            && count.is_some_and(|count| count >= 0 && (types == 1 || types - 1 == count))
             && batch.types.iter().all(is_known)
             && (allowed.renews || !batch.types.contains(&RENEW));
         end = batch.last_offset;
@@ -103,6 +103,7 @@ mod tests {
         assert!(!valid(&[batch(0, 2, &[1, 1])]), "too few types");
         assert!(!valid(&[batch(0, 0, &[4])]), "unknown to the version");
         assert!(!valid(&[batch(i64::MIN, i64::MAX, &[1])]), "too many");
+        assert!(!valid(&[batch(0, i64::MAX, &[1, 1])]), "far too few types");
         let new = Allowed {
             knows_renewal: true,
             ..old
