@@ -12,6 +12,7 @@
 //! | `join.rs`, `membership.rs` | JoinGroup; SyncGroup, Heartbeat, LeaveGroup |
 //! | `consumer/` | consumer groups of the new protocol |
 //! | `share/` | share groups |
+//! | `overrides.rs` | what the configuration of a group says over the broker's |
 //! | `commit.rs`, `txn_commit.rs`, `fetch.rs` | offsets |
 //! | `admin.rs` | describe, list, delete, retention |
 //! | `invariants.rs` | what is always true |
@@ -25,6 +26,7 @@ mod invariants;
 mod join;
 mod membership;
 mod offsets;
+mod overrides;
 mod rebalance;
 mod record;
 mod shard;

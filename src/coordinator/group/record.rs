@@ -19,7 +19,7 @@ use crate::coordinator::shard::EncodedRecord;
 use crate::protocol::records::group as schema;
 use crate::protocol::records::{decode_value, encode_key, encode_value};
 use crate::protocol::wire::{DecodeError, EncodeError, Reader};
-use crate::protocol::{Message, Uuid};
+use crate::protocol::{Message, Record, Uuid};
 
 pub use schema::GroupMetadataValue;
 pub use schema::group_metadata_value::MemberMetadata;
@@ -304,6 +304,20 @@ fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, Decod
         }
         _ => ModernValue::Other,
     })
+}
+
+/// A value that is there, decoded.
+pub(super) fn typed<M: Message>(value: Option<Bytes>) -> Result<Option<M>, DecodeError> {
+    value.map(decode_value).transpose()
+}
+
+/// Key and value of a record whose value has one version.
+pub(super) fn pair<K: Record, V: Message>(
+    key: &K,
+    value: Option<&V>,
+) -> Result<EncodedRecord, EncodeError> {
+    let value = value.map(|value| encode_value(value, 0));
+    Ok((encode_key(key)?, value.transpose()?))
 }
 
 /// A copy that does not keep the frame it came in alive.

@@ -8,15 +8,12 @@
 use bytes::Bytes;
 
 use super::state::{ShareMember, SharePartitions};
-use crate::coordinator::group::record::GroupRecord;
+use crate::coordinator::group::record::{GroupRecord, pair, typed};
 use crate::coordinator::shard::EncodedRecord;
+use crate::protocol::Message;
 use crate::protocol::records::group as schema;
 use crate::protocol::records::group::share_group_target_assignment_member_value::TopicPartition;
-use crate::protocol::records::{decode_value, encode_key, encode_value};
 use crate::protocol::wire::{DecodeError, EncodeError, Reader};
-use crate::protocol::{Message, Record};
-
-const VALUE_VERSION: i16 = 0;
 
 /// One record of a share group; no value: deleted.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,13 +200,4 @@ impl ShareRecord {
             ),
         }
     }
-}
-
-fn typed<M: Message>(value: Option<Bytes>) -> Result<Option<M>, DecodeError> {
-    value.map(decode_value).transpose()
-}
-
-fn pair<K: Record, V: Message>(key: &K, value: Option<&V>) -> Result<EncodedRecord, EncodeError> {
-    let value = value.map(|value| encode_value(value, VALUE_VERSION));
-    Ok((encode_key(key)?, value.transpose()?))
 }

@@ -1,9 +1,9 @@
 //! What share groups are configured with: the broker's settings, and over them those of a group
 //! (`kafka-configs --entity-type groups`), kept within the broker's bounds.
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::metadata::image::{ConfigResource, ConfigResourceType, MetadataImage};
+use crate::coordinator::group::overrides::Overrides;
+use crate::metadata::image::MetadataImage;
 
 /// The broker's `group.share.*`; defaults are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,45 +44,24 @@ pub struct ShareSettings {
 
 impl ShareSettings {
     pub fn of(group: &str, config: &ShareGroupConfig, image: &MetadataImage) -> ShareSettings {
-        let cluster = ConfigResource {
-            kind: ConfigResourceType::BROKER,
-            name: String::new(),
-        };
-        let own = ConfigResource {
-            kind: ConfigResourceType::GROUP,
-            name: group.into(),
-        };
-        let own = image.configs.of(&own);
-        let interval = number(
-            image.configs.of(&cluster),
-            "group.share.assignment.interval.ms",
-        );
-        let within = |key: &str, bounds: &RangeInclusive<i32>, default: i32| {
-            let value = number(own, key);
-            value.map_or(default, |value| {
-                value.max(*bounds.start()).min(*bounds.end())
-            })
-        };
+        let overrides = Overrides::of(group, image);
+        let interval = overrides.for_all("group.share.assignment.interval.ms");
         ShareSettings {
-            session_timeout_ms: within(
+            session_timeout_ms: overrides.within(
                 "share.session.timeout.ms",
                 &config.session_timeout_bounds_ms,
                 config.session_timeout_ms,
             ),
-            heartbeat_interval_ms: within(
+            heartbeat_interval_ms: overrides.within(
                 "share.heartbeat.interval.ms",
                 &config.heartbeat_interval_bounds_ms,
                 config.heartbeat_interval_ms,
             ),
-            assignment_interval_ms: within(
+            assignment_interval_ms: overrides.within(
                 "share.assignment.interval.ms",
                 &config.assignment_interval_bounds_ms,
                 interval.unwrap_or(config.assignment_interval_ms),
             ),
         }
     }
-}
-
-fn number(configs: &BTreeMap<String, String>, key: &str) -> Option<i32> {
-    configs.get(key)?.trim().parse().ok()
 }
