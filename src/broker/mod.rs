@@ -8,7 +8,7 @@
 //! | `api/` | one file per API |
 //! | `partition.rs`, `delayed.rs`, `fetch_session.rs` | hosted partitions, who waits for them, what fetchers have |
 //! | `controller_driver.rs`, `publish.rs`, `topic_config.rs` | the thread that owns the metadata log, and what follows from its images |
-//! | `coordinator_log.rs`, `producer_ids.rs`, `auto_create.rs` | what the coordinators and clients need to be there |
+//! | `coordinator_log.rs`, `producer_ids.rs`, `auto_create.rs`, `internal_topics.rs` | what the coordinators and clients need to be there |
 //! | `transactions.rs` | markers, and the verification of what is written in transactions |
 //! | `directories.rs`, `full_disk.rs`, `relocation.rs` | log directories at run time: assignment, failure, lack of room, moves |
 //! | `quotas/` | what clients may use, what they have used, how long they wait |
@@ -31,6 +31,7 @@ mod errors;
 mod fetch_session;
 mod full_disk;
 mod group_commit;
+mod internal_topics;
 pub mod loggers;
 mod maintenance;
 mod node;

@@ -14,6 +14,7 @@ use super::coordinator_log::CoordinatorLog;
 use super::directories::Directories;
 use super::fetch_session::FetchSessions;
 use super::group_commit::GroupCommit;
+use super::internal_topics::CreationErrors;
 use super::loggers::Loggers;
 use super::partition::{Leadership, Topics};
 use super::producer_ids::ProducerIds;
@@ -53,6 +54,8 @@ pub struct Broker {
     pub relocations: Relocations,
     pub fetch_sessions: Mutex<FetchSessions>,
     pub producer_ids: ProducerIds,
+    /// Of internal topics of Kafka Streams applications.
+    pub creation_errors: CreationErrors,
     pub controller: ControllerHandle,
     pub groups: Arc<GroupCoordinator<CoordinatorLog>>,
     pub transactions: Arc<TransactionCoordinator<CoordinatorLog>>,

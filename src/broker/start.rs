@@ -35,7 +35,9 @@ use crate::config::definition::Values;
 use crate::config::listeners::Endpoint;
 use crate::controller::brokers::{supported_broker_features, supported_controller_features};
 use crate::controller::{ApiError, Controller};
-use crate::coordinator::group::{ConsumerGroupConfig, GroupConfig, MigrationPolicy};
+use crate::coordinator::group::{
+    ConsumerGroupConfig, GroupConfig, MigrationPolicy, StreamsGroupConfig,
+};
 use crate::coordinator::runtime::RuntimeConfig;
 use crate::coordinator::transaction::{Effect, TransactionConfig};
 use crate::coordinator::{
@@ -421,6 +423,7 @@ fn broker(
         relocations: Default::default(),
         fetch_sessions: parking_lot::Mutex::new(FetchSessions::new(slots)),
         producer_ids: Default::default(),
+        creation_errors: Default::default(),
         controller,
         groups: Arc::new(groups),
         transactions: Arc::new(transactions),
@@ -462,6 +465,7 @@ fn groups<L: PartitionLog>(
         offsets_retention_check_interval_ms: settings.offsets_retention_check_interval_ms,
         consumer: consumer_groups(&config.values),
         share: share::setup::share_groups(&config.values),
+        streams: streams_groups(&config.values),
     };
     let compression = match settings.offsets_topic_compression_codec {
         1 => Compression::Gzip,
@@ -520,11 +524,32 @@ fn consumer_groups(values: &Values) -> ConsumerGroupConfig {
         max_size: int("max.size"),
         assignors: values.list("group.consumer.assignors").to_vec(),
         migration_policy: policy.unwrap_or(MigrationPolicy::Bidirectional),
-        is_offered: values
-            .list("group.coordinator.rebalance.protocols")
-            .iter()
-            .any(|protocol| protocol == "consumer"),
+        is_offered: offers(values, "consumer"),
     }
+}
+
+fn streams_groups(values: &Values) -> StreamsGroupConfig {
+    let int = |key: &str| values.int(&format!("group.streams.{key}"));
+    let bounds = |key: &str| int(&format!("min.{key}"))..=int(&format!("max.{key}"));
+    StreamsGroupConfig {
+        session_timeout_ms: int("session.timeout.ms"),
+        session_timeout_bounds_ms: bounds("session.timeout.ms"),
+        heartbeat_interval_ms: int("heartbeat.interval.ms"),
+        heartbeat_interval_bounds_ms: bounds("heartbeat.interval.ms"),
+        assignment_interval_ms: int("assignment.interval.ms"),
+        assignment_interval_bounds_ms: bounds("assignment.interval.ms"),
+        initial_rebalance_delay_ms: int("initial.rebalance.delay.ms"),
+        standby_replicas: int("num.standby.replicas"),
+        max_standby_replicas: int("max.standby.replicas"),
+        max_size: int("max.size"),
+        is_offered: offers(values, "streams"),
+    }
+}
+
+/// Whether groups of the kind are switched on.
+fn offers(values: &Values, kind: &str) -> bool {
+    let protocols = values.list("group.coordinator.rebalance.protocols");
+    protocols.iter().any(|protocol| protocol == kind)
 }
 
 /// Groups and transactions live where the topic, once created, puts them, whatever the file says

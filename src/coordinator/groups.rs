@@ -48,10 +48,10 @@ pub struct RequestContext {
 }
 
 pub struct GroupCoordinator<L: PartitionLog> {
-    runtime: Arc<Runtime<GroupShard, L>>,
-    config: GroupConfig,
+    pub(super) runtime: Arc<Runtime<GroupShard, L>>,
+    pub(super) config: GroupConfig,
     partition_count: i32,
-    image: SharedImage,
+    pub(super) image: SharedImage,
 }
 
 impl<L: PartitionLog> GroupCoordinator<L> {
@@ -503,7 +503,7 @@ impl<L: PartitionLog> GroupCoordinator<L> {
 }
 
 /// A reply of another kind than was asked for would be our own mistake.
-fn error_of(result: Result<GroupReply, ErrorCode>) -> ErrorCode {
+pub(super) fn error_of(result: Result<GroupReply, ErrorCode>) -> ErrorCode {
     result.err().unwrap_or(ErrorCode::UnknownServerError)
 }
 

@@ -6,10 +6,10 @@
 //! | `shard.rs` | the trait every machine implements: requests in, records and answers out, replay |
 //! | `runtime.rs` | the driver: appends, replays, holds answers until they are committed, timers |
 //! | `load.rs` | replaying a partition from its first batch to its last |
-//! | `group/` | the group machine: classic groups, committed offsets, what records tell of other groups |
+//! | `group/` | the group machine: classic, consumer, share and streams groups, committed offsets |
 //! | `transaction/` | the transaction machine: producers with a transactional id, and their transactions |
 //! | `share/` | the share-state machine: what has become of the records that groups share |
-//! | `groups.rs`, `transactions.rs`, `share_states.rs`, `share_groups.rs` | the coordinators as the broker calls them: one async function per API |
+//! | `groups.rs`, `streams_groups.rs`, `share_groups.rs`, `share_states.rs`, `transactions.rs` | the coordinators as the broker calls them: one async function per API |
 //!
 //! Only `runtime.rs` and the coordinators know tokio, locks, clocks and random numbers.
 pub mod group;
@@ -20,6 +20,7 @@ pub mod shard;
 pub mod share;
 mod share_groups;
 pub mod share_states;
+mod streams_groups;
 pub mod transaction;
 pub mod transactions;
 

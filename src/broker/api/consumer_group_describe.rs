@@ -3,6 +3,7 @@
 //!
 //! - 1: which protocol a member speaks (KIP-1099).
 
+use super::describe_groups::GROUP_OPERATIONS;
 use crate::broker::context::RequestContext;
 use crate::protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 
@@ -10,5 +11,11 @@ pub async fn handle(
     cx: &RequestContext<'_>,
     request: ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
-    cx.broker.groups.consumer_group_describe(request).await
+    let tells_operations = request.include_authorized_operations;
+    let mut response = cx.broker.groups.consumer_group_describe(request).await;
+    let described = response.groups.iter_mut();
+    for group in described.filter(|group| tells_operations && group.error_code == 0) {
+        group.authorized_operations = GROUP_OPERATIONS;
+    }
+    response
 }

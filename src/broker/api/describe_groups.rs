@@ -6,7 +6,7 @@ use crate::broker::context::RequestContext;
 use crate::protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
 /// All operations on a group, as a bit field of AclOperation codes: without an authorizer everything is allowed.
-const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+pub(super) const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub async fn handle(
     cx: &RequestContext<'_>,

@@ -70,6 +70,8 @@ pub mod share_acknowledge;
 pub mod share_fetch;
 pub mod share_group_describe;
 pub mod share_group_heartbeat;
+pub mod streams_group_describe;
+pub mod streams_group_heartbeat;
 pub mod sync_group;
 mod topic_view;
 pub mod txn_offset_commit;
@@ -205,6 +207,8 @@ apis! {
     ShareGroupDescribe (true, false) ShareGroupDescribeRequest => share_group_describe;
     ShareGroupHeartbeat (true, false) ShareGroupHeartbeatRequest => share_group_heartbeat;
     WriteShareGroupState (true, false) WriteShareGroupStateRequest => write_share_group_state;
+    StreamsGroupHeartbeat (true, false) StreamsGroupHeartbeatRequest => streams_group_heartbeat;
+    StreamsGroupDescribe (true, false) StreamsGroupDescribeRequest => streams_group_describe;
     DescribeTopicPartitions (true, false) DescribeTopicPartitionsRequest
         => describe_topic_partitions;
     AddRaftVoter (true, true) AddRaftVoterRequest => add_raft_voter;

@@ -8,6 +8,7 @@ use super::consumer::ConsumerGroup;
 use super::record::{CommittedOffset, GroupRecord, GroupType};
 use super::shard::{GroupDecision, GroupReply, GroupShard};
 use super::stored::StoredGroup;
+use super::streams::StreamsGroup;
 use super::timers::TimerKey;
 use crate::coordinator::shard::{Now, Token};
 use crate::protocol::ErrorCode;
@@ -45,7 +46,7 @@ impl GroupShard {
                 return describe_classic(&ClassicGroup::from_stored(id, value));
             }
             Some(StoredGroup::Simple) => return describe_classic(&ClassicGroup::new(id, 0)),
-            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_) | StoredGroup::Share(_)) => {
+            Some(StoredGroup::Consumer(_) | StoredGroup::Share(_) | StoredGroup::Streams(_)) => {
                 format!("Group {id} is not a classic group.")
             }
             None => format!("Group {id} not found."),
@@ -67,7 +68,8 @@ impl GroupShard {
         let lower = |names: &[String]| -> BTreeSet<String> {
             names
                 .iter()
-                .map(|name| name.trim().to_lowercase())
+                // Kafka knows the state NotReady by the name not_ready.
+                .map(|name| name.trim().to_lowercase().replace('_', ""))
                 .collect()
         };
         let (states, types) = (lower(states), lower(types));
@@ -94,9 +96,11 @@ impl GroupShard {
                     group.state.name(),
                     GroupType::Classic,
                 ),
-                (None, Some(StoredGroup::Modern(group))) => {
-                    (Some(group.protocol_type()), group.state(), group.group_type)
-                }
+                (None, Some(StoredGroup::Streams(group))) => (
+                    Some(GroupType::Streams.name()),
+                    group.state(),
+                    GroupType::Streams,
+                ),
                 (None, Some(StoredGroup::Consumer(group))) => (
                     Some(CONSUMER_PROTOCOL_TYPE),
                     group.state(),
@@ -130,6 +134,7 @@ impl GroupShard {
             let result = self.validate_delete(id);
             if result.is_ok() {
                 self.delete_group(id, &mut out.records);
+                self.forget_streams_group(id);
             }
             results.push(DeletableGroupResult {
                 group_id: id.clone(),
@@ -143,11 +148,13 @@ impl GroupShard {
     fn validate_delete(&self, id: &str) -> Result<(), ErrorCode> {
         match (self.live.get(id), self.stored.groups.get(id)) {
             (Some(group), _) if group.state != State::Empty => Err(ErrorCode::NonEmptyGroup),
-            (_, Some(StoredGroup::Modern(group))) => group.validate_delete(),
             (_, Some(StoredGroup::Consumer(group))) if !group.members.is_empty() => {
                 Err(ErrorCode::NonEmptyGroup)
             }
             (_, Some(StoredGroup::Share(group))) if !group.members.is_empty() => {
+                Err(ErrorCode::NonEmptyGroup)
+            }
+            (_, Some(StoredGroup::Streams(group))) if !group.members.is_empty() => {
                 Err(ErrorCode::NonEmptyGroup)
             }
             (None, None) => Err(ErrorCode::GroupIdNotFound),
@@ -161,9 +168,9 @@ impl GroupShard {
             records.push(GroupRecord::offset_tombstone(id, &topic, partition));
         }
         match self.stored.groups.get(id) {
-            Some(StoredGroup::Modern(group)) => records.extend(group.tombstones(id)),
             Some(StoredGroup::Consumer(group)) => records.extend(group.tombstones(id)),
             Some(StoredGroup::Share(group)) => records.extend(group.tombstones(id)),
+            Some(StoredGroup::Streams(group)) => records.extend(group.tombstones(id)),
             _ => records.push(GroupRecord::classic_group_tombstone(id)),
         }
     }
@@ -201,8 +208,8 @@ impl GroupShard {
             }
             if all_expired && rule.group_may_go && !self.stored.offsets.has_open_transactions(id) {
                 match stored {
-                    StoredGroup::Modern(group) => out.records.extend(group.tombstones(id)),
                     StoredGroup::Consumer(group) => out.records.extend(group.tombstones(id)),
+                    StoredGroup::Streams(group) => out.records.extend(group.tombstones(id)),
                     _ => out.records.push(GroupRecord::classic_group_tombstone(id)),
                 }
             }
@@ -244,7 +251,13 @@ impl GroupShard {
             }
             // Its states are the share coordinator's, and do not expire.
             (None, StoredGroup::Share(_)) => return None,
-            (None, StoredGroup::Modern(group)) => return group.may_expire().then_some(simple),
+            (None, StoredGroup::Streams(group)) => {
+                return Some(ExpiryRule {
+                    subscriber: Subscriber::Streams(group),
+                    empty_since_ms: None,
+                    group_may_go: group.members.is_empty(),
+                });
+            }
         };
         match (&group.protocol_type, group.state) {
             (None, state) => {
@@ -274,6 +287,7 @@ enum Subscriber<'a> {
     Nobody,
     Classic(&'a ClassicGroup),
     Consumer(&'a ConsumerGroup),
+    Streams(&'a StreamsGroup),
 }
 
 impl Subscriber<'_> {
@@ -282,6 +296,7 @@ impl Subscriber<'_> {
             Subscriber::Nobody => false,
             Subscriber::Classic(group) => group.is_subscribed_to(topic),
             Subscriber::Consumer(group) => group.is_subscribed_to(topic),
+            Subscriber::Streams(group) => group.is_subscribed_to(topic),
         }
     }
 }

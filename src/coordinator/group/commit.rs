@@ -94,18 +94,19 @@ impl GroupShard {
         let member_id = request.member_id.as_str();
         let instance_id = request.group_instance_id.as_deref();
         match self.stored.groups.get(&request.group_id) {
-            Some(StoredGroup::Modern(group)) => {
-                group.validate_commit(api_version >= MEMBER_EPOCH_FROM, member_id, epoch)
+            Some(StoredGroup::Streams(group)) => {
+                let partitions = request.topics.iter().flat_map(|topic| {
+                    let fitting = self.fitting(topic);
+                    fitting.map(|partition| (topic.name.as_str(), partition))
+                });
+                group.validate_commit(api_version, member_id, epoch, partitions)
             }
+            // Its offsets are the share coordinator's.
             Some(StoredGroup::Share(_)) => Err(ErrorCode::GroupIdNotFound),
             Some(StoredGroup::Consumer(group)) => {
-                // What is refused for its own reason is not looked at.
                 let partitions = request.topics.iter().flat_map(|topic| {
-                    let sizes = topic.partitions.iter();
-                    let fitting = sizes.filter(|partition| {
-                        !self.metadata_is_too_large(partition.committed_metadata.as_deref())
-                    });
-                    fitting.map(|partition| (topic.topic_id, partition.partition_index))
+                    let fitting = self.fitting(topic);
+                    fitting.map(|partition| (topic.topic_id, partition))
                 });
                 group.validate_commit(api_version, member_id, epoch, partitions)
             }
@@ -119,6 +120,17 @@ impl GroupShard {
                 self.validate_classic_commit(&request.group_id, member_id, instance_id, epoch)
             }
         }
+    }
+
+    /// What is refused for its own reason is not looked at.
+    fn fitting<'a>(
+        &'a self,
+        topic: &'a OffsetCommitRequestTopic,
+    ) -> impl Iterator<Item = i32> + 'a {
+        let partitions = topic.partitions.iter().filter(|partition| {
+            !self.metadata_is_too_large(partition.committed_metadata.as_deref())
+        });
+        partitions.map(|partition| partition.partition_index)
     }
 
     fn validate_classic_commit(
@@ -189,9 +201,8 @@ impl GroupShard {
 
     fn validate_offset_delete(&self, group_id: &str) -> Result<(), ErrorCode> {
         match self.stored.groups.get(group_id) {
-            Some(StoredGroup::Modern(group)) => group.validate_offset_delete(),
             Some(StoredGroup::Share(_)) => Err(ErrorCode::GroupIdNotFound),
-            Some(StoredGroup::Consumer(_)) => Ok(()),
+            Some(StoredGroup::Consumer(_) | StoredGroup::Streams(_)) => Ok(()),
             None if !self.live.contains_key(group_id) => Err(ErrorCode::GroupIdNotFound),
             _ => match self.live.get(group_id) {
                 Some(group) if group.state != State::Empty && !group.uses_consumer_protocol() => {
@@ -211,6 +222,7 @@ impl GroupShard {
         let subscribed = match (self.live.get(group_id), self.stored.groups.get(group_id)) {
             (Some(group), _) => group.is_subscribed_to(&topic.name),
             (None, Some(StoredGroup::Consumer(group))) => group.is_subscribed_to(&topic.name),
+            (None, Some(StoredGroup::Streams(group))) => group.is_subscribed_to(&topic.name),
             (None, _) => false,
         };
         let offsets = &self.stored.offsets;

@@ -1,6 +1,7 @@
 //! The broker settings that the group machine obeys.
 use super::consumer::ConsumerGroupConfig;
 use super::share::ShareGroupConfig;
+use super::streams::StreamsGroupConfig;
 
 /// Defaults are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct GroupConfig {
     pub consumer: ConsumerGroupConfig,
     /// `group.share.*`
     pub share: ShareGroupConfig,
+    /// `group.streams.*`
+    pub streams: StreamsGroupConfig,
 }
 
 /// A member that joins for the first time and hears nothing (its client may be gone: a parked
@@ -41,6 +44,7 @@ impl Default for GroupConfig {
             offsets_retention_check_interval_ms: 600_000,
             consumer: ConsumerGroupConfig::default(),
             share: ShareGroupConfig::default(),
+            streams: StreamsGroupConfig::default(),
         }
     }
 }

@@ -50,7 +50,7 @@ impl GroupShard {
         match self.stored.groups.get(&request.group_id) {
             // Its offsets are the share coordinator's.
             Some(StoredGroup::Share(_)) => Ok(false),
-            Some(StoredGroup::Modern(group)) => group
+            Some(StoredGroup::Streams(group)) => group
                 .validate_fetch(request.member_id.as_deref(), request.member_epoch)
                 .map(|()| true),
             Some(StoredGroup::Consumer(group)) => group

@@ -14,7 +14,7 @@ pub fn check(shard: &GroupShard) {
         match shard.stored.groups.get(id) {
             Some(StoredGroup::Classic(value)) => stable_is_what_the_log_says(group, value),
             Some(StoredGroup::Simple) | None => assert_ne!(group.state, State::Stable, "{group:?}"),
-            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_) | StoredGroup::Share(_)) => {
+            Some(StoredGroup::Consumer(_) | StoredGroup::Share(_) | StoredGroup::Streams(_)) => {
                 panic!("{id} is two groups: {group:?}")
             }
         }
@@ -33,6 +33,10 @@ pub fn check(shard: &GroupShard) {
                 group.members.keys().collect()
             }
             StoredGroup::Share(group) => {
+                group.check(id);
+                group.members.keys().collect()
+            }
+            StoredGroup::Streams(group) => {
                 group.check(id);
                 group.members.keys().collect()
             }

@@ -28,22 +28,19 @@ impl GroupShard {
         let mut out = GroupDecision::default();
         let group_id = join.request.group_id.as_str();
         let is_unknown = join.request.member_id.is_empty();
-        if let Some(StoredGroup::Share(_)) = self.stored.groups.get(group_id) {
-            return refused(join, "", ErrorCode::InconsistentGroupProtocol);
-        }
-        if let Some(StoredGroup::Modern(group)) = self.stored.groups.get(group_id) {
-            let refusal = if !group.converts_to_classic() {
-                Some(("", ErrorCode::InconsistentGroupProtocol))
-            } else if !is_unknown {
-                Some((join.request.member_id.as_str(), ErrorCode::UnknownMemberId))
-            } else {
-                None
-            };
-            if let Some((member_id, error)) = refusal {
-                return refused(join, member_id, error);
+        match self.stored.groups.get(group_id) {
+            Some(StoredGroup::Streams(group)) if group.members.is_empty() => {
+                if !is_unknown {
+                    return refused(join, &join.request.member_id, ErrorCode::UnknownMemberId);
+                }
+                // The empty group becomes a classic one; its offsets stay.
+                out.records = group.tombstones(group_id);
+                self.forget_streams_group(group_id);
             }
-            // The empty group becomes a classic one; its offsets stay.
-            out.records = group.tombstones(group_id);
+            Some(StoredGroup::Streams(_) | StoredGroup::Share(_)) => {
+                return refused(join, "", ErrorCode::InconsistentGroupProtocol);
+            }
+            _ => {}
         }
         if self.has_consumer_members(group_id) {
             return self.consumer_join(now, join);

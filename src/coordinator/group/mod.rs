@@ -1,6 +1,6 @@
 //! The group machine: classic groups (KIP-394, KIP-345, KIP-814 …), consumer groups (KIP-848),
-//! share groups (KIP-932), committed offsets, and of streams groups what their records tell. Pure: time, ids,
-//! cluster metadata and answers go through arguments and values.
+//! share groups (KIP-932), streams groups (KIP-1071), committed offsets. Pure: time, ids, cluster
+//! metadata and answers go through arguments and values.
 //!
 //! | file | what lives there |
 //! | --- | --- |
@@ -12,6 +12,7 @@
 //! | `join.rs`, `membership.rs` | JoinGroup; SyncGroup, Heartbeat, LeaveGroup |
 //! | `consumer/` | consumer groups of the new protocol |
 //! | `share/` | share groups |
+//! | `streams/` | groups of Kafka Streams applications |
 //! | `overrides.rs` | what the configuration of a group says over the broker's |
 //! | `commit.rs`, `txn_commit.rs`, `fetch.rs` | offsets |
 //! | `admin.rs` | describe, list, delete, retention |
@@ -32,6 +33,7 @@ mod record;
 mod shard;
 mod share;
 mod stored;
+mod streams;
 mod timers;
 mod txn_commit;
 
@@ -47,6 +49,7 @@ pub use share::{
     ShareRequest,
 };
 pub use stored::{Stored, StoredGroup};
+pub use streams::{StreamsGroup, StreamsGroupConfig};
 
 /// Responses for requests that did not get to a shard.
 pub(in crate::coordinator) mod response {
@@ -58,6 +61,9 @@ pub(in crate::coordinator) mod response {
     pub use super::rebalance::{join_error, sync_error};
     pub use super::share::{
         describe_error as share_describe_error, heartbeat_error as share_heartbeat_error,
+    };
+    pub use super::streams::{
+        describe_error as streams_describe_error, heartbeat_error as streams_heartbeat_error,
     };
     pub use super::txn_commit::txn_commit_error;
 }

@@ -8,13 +8,12 @@
 //! 17, 19-23    streams groups (KIP-1071)
 //! ```
 //! Written: offset commits with value version 4 (1 if the client sent a retention time), classic
-//! groups with version 3, consumer groups, share groups, and tombstones, as Kafka 4.3 does. Of streams
-//! groups only what the group's type, state and members are made of is read; their records stay in
-//! the log as they are.
+//! groups with version 3, consumer, share and streams groups, and tombstones, as Kafka 4.3 does.
 use bytes::Bytes;
 
 use super::consumer::ConsumerRecord;
 use super::share::ShareRecord;
+use super::streams::StreamsRecord;
 use crate::coordinator::shard::EncodedRecord;
 use crate::protocol::records::group as schema;
 use crate::protocol::records::{decode_value, encode_key, encode_value};
@@ -86,42 +85,10 @@ pub enum GroupRecord {
         group: String,
         record: ShareRecord,
     },
-    Modern(ModernRecord),
-}
-
-/// A record of a streams group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModernRecord {
-    pub group_type: GroupType,
-    pub group: String,
-    /// The whole key; a tombstone for it is all that is ever written.
-    pub key: Bytes,
-    pub key_type: i16,
-    pub member_id: Option<String>,
-    /// `None`: deleted.
-    pub value: Option<ModernValue>,
-}
-
-/// What of a modern group's record is understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModernValue {
-    Group {
-        epoch: i32,
-        validated_topology_epoch: i32,
+    Streams {
+        group: String,
+        record: StreamsRecord,
     },
-    Member,
-    TargetAssignment {
-        epoch: i32,
-    },
-    CurrentAssignment {
-        member_epoch: i32,
-        is_stable: bool,
-    },
-    Topology {
-        epoch: i32,
-    },
-    /// It exists; nothing is asked of it.
-    Other,
 }
 
 impl GroupRecord {
@@ -143,7 +110,7 @@ impl GroupRecord {
 
     /// `None`: a kind of record that is not known here.
     pub fn decode(key: Bytes, value: Option<Bytes>) -> Result<Option<GroupRecord>, DecodeError> {
-        let mut reader = Reader::new(key.clone());
+        let mut reader = Reader::new(key);
         match reader.i16()? {
             LEGACY_OFFSET_COMMIT | OFFSET_COMMIT => {
                 let key = schema::OffsetCommitKey::decode(&mut reader, 0)?;
@@ -173,7 +140,11 @@ impl GroupRecord {
                 let decoded = ShareRecord::decode(key_type, &mut reader, value)?;
                 Ok(decoded.map(|(group, record)| GroupRecord::Share { group, record }))
             }
-            key_type => decode_modern(key_type, key, reader, value),
+            key_type @ (17 | 19..=23) => {
+                let decoded = StreamsRecord::decode(key_type, &mut reader, value)?;
+                Ok(decoded.map(|(group, record)| GroupRecord::Streams { group, record }))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -206,8 +177,7 @@ impl GroupRecord {
             }
             GroupRecord::Consumer { group, record } => record.encode(group),
             GroupRecord::Share { group, record } => record.encode(group),
-            // Values of modern groups are read, never written: what is written here is a tombstone.
-            GroupRecord::Modern(record) => Ok((record.key.clone(), None)),
+            GroupRecord::Streams { group, record } => record.encode(group),
         }
     }
 }
@@ -239,71 +209,6 @@ fn encode_offset_commit(offset: &CommittedOffset) -> Result<Bytes, EncodeError> 
         ..schema::OffsetCommitValue::default()
     };
     encode_value(&value, version)
-}
-
-/// Every modern key starts with the group; some go on with the member.
-fn decode_modern(
-    key_type: i16,
-    key: Bytes,
-    mut reader: Reader,
-    value: Option<Bytes>,
-) -> Result<Option<GroupRecord>, DecodeError> {
-    let (group_type, has_member) = match key_type {
-        17 | 20 | 23 => (GroupType::Streams, false),
-        19 | 21 | 22 => (GroupType::Streams, true),
-        _ => return Ok(None),
-    };
-    let group = reader.string(false)?;
-    let member_id = if has_member {
-        Some(reader.string(false)?)
-    } else {
-        None
-    };
-    let value = value
-        .map(|value| decode_modern_value(key_type, value))
-        .transpose()?;
-    let record = ModernRecord {
-        group_type,
-        group,
-        key,
-        key_type,
-        member_id,
-        value,
-    };
-    Ok(Some(GroupRecord::Modern(record)))
-}
-
-fn decode_modern_value(key_type: i16, value: Bytes) -> Result<ModernValue, DecodeError> {
-    /// As the member state is persisted.
-    const STREAMS_STABLE: i8 = 1;
-    Ok(match key_type {
-        17 => {
-            let value: schema::StreamsGroupMetadataValue = decode_value(value)?;
-            ModernValue::Group {
-                epoch: value.epoch,
-                validated_topology_epoch: value.validated_topology_epoch,
-            }
-        }
-        19 => ModernValue::Member,
-        20 => {
-            let value: schema::StreamsGroupTargetAssignmentMetadataValue = decode_value(value)?;
-            ModernValue::TargetAssignment {
-                epoch: value.assignment_epoch,
-            }
-        }
-        22 => {
-            let value: schema::StreamsGroupCurrentMemberAssignmentValue = decode_value(value)?;
-            ModernValue::CurrentAssignment {
-                member_epoch: value.member_epoch,
-                is_stable: value.state == STREAMS_STABLE,
-            }
-        }
-        23 => {
-            let value: schema::StreamsGroupTopologyValue = decode_value(value)?;
-            ModernValue::Topology { epoch: value.epoch }
-        }
-        _ => ModernValue::Other,
-    })
 }
 
 /// A value that is there, decoded.

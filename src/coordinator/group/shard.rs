@@ -19,21 +19,25 @@ use super::rebalance::Step;
 use super::record::{GroupMetadataValue, GroupRecord};
 use super::share::{ShareReply, ShareRequest};
 use super::stored::{Stored, StoredGroup};
+use super::streams;
 use super::timers::{TimerKey, Timers};
 use crate::coordinator::shard::{Decision, EncodedRecord, Now, Shard, Token, TransactionEnd};
 use crate::metadata::delta::MetadataChanges;
 use crate::metadata::image::MetadataImage;
 use crate::protocol::messages::consumer_group_describe_response;
+use crate::protocol::messages::create_topics_request::CreatableTopic;
 use crate::protocol::messages::delete_groups_response::DeletableGroupResult;
 use crate::protocol::messages::describe_groups_response::DescribedGroup;
 use crate::protocol::messages::list_groups_response::ListedGroup;
 use crate::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use crate::protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use crate::protocol::messages::streams_group_describe_response;
 use crate::protocol::messages::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, HeartbeatRequest,
     HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse, SyncGroupRequest,
+    SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use crate::protocol::wire::{DecodeError, EncodeError};
 use crate::protocol::{ErrorCode, Uuid};
@@ -89,6 +93,8 @@ pub enum GroupRequest {
     ConsumerHeartbeat(Caller, ConsumerGroupHeartbeatRequest),
     ConsumerDescribe(Vec<String>),
     Share(ShareRequest),
+    StreamsHeartbeat(Caller, StreamsGroupHeartbeatRequest),
+    StreamsDescribe(Vec<String>),
     /// Not a client's: what of the cluster's metadata has changed.
     MetadataChanged(Arc<MetadataChanges>),
     /// Not a client's: topics by name and id that are gone.
@@ -112,6 +118,9 @@ pub enum GroupReply {
     ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
     ConsumerDescribe(Vec<consumer_group_describe_response::DescribedGroup>),
     Share(ShareReply),
+    /// And the internal topics that are to be created.
+    StreamsHeartbeat(StreamsGroupHeartbeatResponse, Vec<CreatableTopic>),
+    StreamsDescribe(Vec<streams_group_describe_response::DescribedGroup>),
     MetadataChanged,
     TopicsDeleted,
 }
@@ -156,6 +165,7 @@ pub struct GroupShard {
     pub(super) image: Arc<MetadataImage>,
     latest_image: SharedImage,
     pub(super) soft: SoftState,
+    pub(super) soft_streams: streams::SoftState,
 }
 
 impl GroupShard {
@@ -168,6 +178,7 @@ impl GroupShard {
             image: latest_image.load_full(),
             latest_image,
             soft: SoftState::default(),
+            soft_streams: streams::SoftState::default(),
         }
     }
 
@@ -186,6 +197,13 @@ impl GroupShard {
         matches!(
             self.stored.groups.get(group_id),
             Some(StoredGroup::Share(_))
+        )
+    }
+
+    pub(super) fn is_streams(&self, group_id: &str) -> bool {
+        matches!(
+            self.stored.groups.get(group_id),
+            Some(StoredGroup::Streams(_))
         )
     }
 
@@ -247,7 +265,7 @@ impl GroupShard {
                 ..
             })) => members.is_empty() && *generation == group.generation,
             Some(StoredGroup::Simple) => group.generation == 0,
-            Some(StoredGroup::Modern(_) | StoredGroup::Consumer(_) | StoredGroup::Share(_))
+            Some(StoredGroup::Consumer(_) | StoredGroup::Share(_) | StoredGroup::Streams(_))
             | None => false,
         };
         if group.state == State::Empty && group.pending_join.is_empty() && log_knows {
@@ -308,6 +326,10 @@ impl GroupShard {
             }
             GroupRequest::ConsumerDescribe(groups) => self.describe_consumer_groups(token, &groups),
             GroupRequest::Share(request) => self.handle_share(now, token, request),
+            GroupRequest::StreamsHeartbeat(caller, request) => {
+                self.streams_heartbeat(now, token, &caller, &request)
+            }
+            GroupRequest::StreamsDescribe(groups) => self.describe_streams_groups(token, &groups),
             GroupRequest::MetadataChanged(changes) => {
                 self.take_image();
                 self.metadata_changed(&changes);
@@ -346,6 +368,12 @@ impl GroupShard {
             }
             TimerKey::Regex(group) => return self.resolve_regexes(now, &group),
             TimerKey::Join(_) | TimerKey::Sync(_) => {}
+            key @ TimerKey::FirstAssignment(_) => return self.streams_deadline(now, &key),
+            TimerKey::Session(ref group, _) | TimerKey::Rebalance(ref group, _)
+                if self.is_streams(group) =>
+            {
+                return self.streams_deadline(now, &key);
+            }
             key => return self.consumer_deadline(now, &key),
         }
         out
@@ -377,7 +405,7 @@ impl Shard for GroupShard {
             GroupRecord::OffsetCommit { .. }
             | GroupRecord::Consumer { .. }
             | GroupRecord::Share { .. }
-            | GroupRecord::Modern(_) => None,
+            | GroupRecord::Streams { .. } => None,
         };
         self.stored.replay(offset, producer_id, record);
         match classic {
@@ -479,13 +507,15 @@ impl Shard for GroupShard {
         for id in ids {
             self.resume_consumer_group(now, &id);
         }
-        let is_share = |(id, group): (&String, &StoredGroup)| match group {
-            StoredGroup::Share(_) => Some(id.clone()),
-            _ => None,
-        };
-        let ids: Vec<String> = self.stored.groups.iter().filter_map(is_share).collect();
+        let groups = self.stored.groups.keys();
+        let ids: Vec<String> = groups.filter(|id| self.is_share(id)).cloned().collect();
         for id in ids {
             self.resume_share_group(now, &id);
+        }
+        let groups = self.stored.groups.keys();
+        let ids: Vec<String> = groups.filter(|id| self.is_streams(id)).cloned().collect();
+        for id in ids {
+            self.resume_streams_group(now, &id);
         }
         let interval = self.config.offsets_retention_check_interval_ms;
         self.timers

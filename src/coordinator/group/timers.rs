@@ -19,6 +19,8 @@ pub enum TimerKey {
     ConsumerJoin(String, String),
     /// A classic member of a consumer group has to have fetched its assignment.
     ConsumerSync(String, String),
+    /// The first members of a streams group have had time to join.
+    FirstAssignment(String),
     /// The regular expressions of a consumer group are to be resolved.
     Regex(String),
 }

@@ -91,13 +91,16 @@ impl GroupShard {
                     .validate_commit(i16::MAX, member_id, epoch, partitions)
                     .map_err(as_classic)
             }
-            Some(StoredGroup::Share(_)) => Err(as_classic(ErrorCode::GroupIdNotFound)),
-            Some(StoredGroup::Modern(group)) => {
-                if is_anonymous {
-                    return Ok(());
-                }
+            // Its offsets are the share coordinator's.
+            Some(StoredGroup::Share(_)) => Err(ErrorCode::GroupIdNotFound),
+            Some(StoredGroup::Streams(_)) if is_anonymous => Ok(()),
+            Some(StoredGroup::Streams(group)) => {
+                let partitions = request.topics.iter().flat_map(|topic| {
+                    let partitions = topic.partitions.iter();
+                    partitions.map(move |p| (topic.name.as_str(), p.partition_index))
+                });
                 group
-                    .validate_commit(true, member_id, epoch)
+                    .validate_commit(i16::MAX, member_id, epoch, partitions)
                     .map_err(as_classic)
             }
             None if live.is_none() && epoch >= 0 => Err(ErrorCode::IllegalGeneration),

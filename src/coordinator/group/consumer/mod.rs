@@ -42,6 +42,7 @@ pub use record::ConsumerRecord;
 pub use settings::{ConsumerGroupConfig, MigrationPolicy};
 pub use state::ConsumerGroup;
 pub use subscription::metadata_hash;
+pub use update::METADATA_REFRESH_MS;
 
 use self::settings::Settings;
 use self::update::Update;
@@ -142,7 +143,7 @@ impl GroupShard {
                 let message = format!("Consumer group {id} not found.");
                 Err(Refusal::not_found(message))
             }
-            Some(StoredGroup::Modern(_) | StoredGroup::Share(_)) => Err(Refusal::not_found(
+            Some(StoredGroup::Share(_) | StoredGroup::Streams(_)) => Err(Refusal::not_found(
                 format!("Group {id} is not a consumer group."),
             )),
             _ if !create => Err(Refusal::not_found(format!(
@@ -195,6 +196,7 @@ impl GroupShard {
         for (id, _) in &changes.partitions {
             names.extend(image.topics.get_by_id(*id).map(|topic| topic.name.clone()));
         }
+        self.refresh_streams_groups(&names);
         let SoftState { refreshed, .. } = &mut self.soft;
         refreshed.retain(|id, _| match self.stored.groups.get(id) {
             Some(StoredGroup::Consumer(group)) => {

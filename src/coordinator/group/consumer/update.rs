@@ -22,7 +22,7 @@ use crate::protocol::records::group::ConsumerGroupRegularExpressionValue;
 /// Regular expressions are not resolved more often.
 const REGEX_BATCH_INTERVAL_MS: i64 = 10_000;
 /// A group looks at its topics' metadata anew when they change, and after this time.
-const METADATA_REFRESH_MS: i64 = i32::MAX as i64;
+pub const METADATA_REFRESH_MS: i64 = i32::MAX as i64;
 
 /// What a member's regular expression has become.
 #[derive(Clone, Copy, PartialEq, Eq)]

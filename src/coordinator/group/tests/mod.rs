@@ -12,4 +12,7 @@ mod random;
 mod rebalance;
 mod share;
 mod static_members;
+mod streams;
+mod streams_random;
+mod streams_topics;
 pub mod topics;

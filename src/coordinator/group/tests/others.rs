@@ -242,7 +242,9 @@ fn a_streams_group_is_listed() {
         &key,
         Some(&StreamsGroupMemberMetadataValue::default()),
     );
+    context.restart();
     assert_eq!(listed(&mut context, &["NotReady"], &[]).len(), 1);
+    assert_eq!(listed(&mut context, &["not_ready"], &[]).len(), 1);
     write(&mut context, &key, None::<&StreamsGroupMemberMetadataValue>);
     assert_eq!(listed(&mut context, &["Empty"], &[]).len(), 1);
 }
