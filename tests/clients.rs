@@ -1,5 +1,5 @@
-//! One scenario with each client library of others: produce in every codec, consume in a group of three through a
-//! rebalance, commit, and resume. What a script does, and what it writes, is told in `clients/README.md`.
+//! One scenario with each client library of others: transactions, produce in every codec, consume in a group of three
+//! through a rebalance, commit, and resume. What a script does, and what it writes, is told in `clients/README.md`.
 
 mod support;
 
@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use kafkars::record::{self, Compression};
-use support::{Broker, Setup, root, run_command, skip, until, wait};
+use support::clients::{build_go, install_node, install_python, sources};
+use support::{Broker, Setup, run_command, skip, until, wait};
 
 const PARTITIONS: usize = 6;
 const RECORDS: usize = 60;
@@ -39,7 +40,6 @@ fn python(name: &str, script: &str) {
     match VENV.get_or_init(install_python) {
         Ok(python) => play(&Library {
             command: vec![python.into(), sources("python").join(script).into()],
-            has_transactions: true,
         }),
         Err(why) => skip(name, why),
     }
@@ -50,7 +50,6 @@ fn kafkajs() {
     match install_node() {
         Ok(script) => play(&Library {
             command: vec!["node".into(), script.into()],
-            has_transactions: true,
         }),
         Err(why) => skip("kafkajs", &why),
     }
@@ -58,12 +57,20 @@ fn kafkajs() {
 
 #[test]
 fn franz_go() {
-    match build_go() {
+    go("franz-go", "franz");
+}
+
+#[test]
+fn sarama() {
+    go("sarama", "sarama");
+}
+
+fn go(name: &str, program: &str) {
+    match build_go(program) {
         Ok(program) => play(&Library {
             command: vec![program.into()],
-            has_transactions: false,
         }),
-        Err(why) => skip("franz-go", &why),
+        Err(why) => skip(name, &why),
     }
 }
 
@@ -87,9 +94,7 @@ fn play(library: &Library) {
     );
     let mut produced = BTreeSet::new();
 
-    if library.has_transactions {
-        library.transact(&broker);
-    }
+    library.transact(&broker);
     produced.extend(library.produce(&broker, &codecs, "first"));
     assert_eq!(
         codecs_in_log(&broker),
@@ -128,7 +133,6 @@ fn play(library: &Library) {
 /// A library's script: how it is run.
 struct Library {
     command: Vec<OsString>,
-    has_transactions: bool,
 }
 
 impl Library {
@@ -312,105 +316,4 @@ fn codecs_in_log(broker: &Broker) -> BTreeSet<String> {
         }
     }
     codecs
-}
-
-fn sources(language: &str) -> PathBuf {
-    root().join("tests/clients").join(language)
-}
-
-/// Where the libraries are installed, beside the binary under test.
-fn installed(language: &str) -> PathBuf {
-    let target = support::kafkars().parent().and_then(Path::parent).unwrap();
-    target.join("test-clients").join(language)
-}
-
-/// Runs a step of an installation; the error is the reason to skip.
-fn step(program: &str, args: &[&str], dir: &Path) -> Result<(), String> {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(dir).stdin(Stdio::null());
-    let output = command
-        .output()
-        .map_err(|e| format!("{program} cannot be run: {e}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let last = said
-        .lines()
-        .rev()
-        .find(|l| !l.trim().is_empty())
-        .unwrap_or("");
-    Err(format!("`{program} {}` failed: {last}", args.join(" ")))
-}
-
-/// Installs once for each content of `manifest`; `install` gets an empty directory.
-fn install_once(
-    language: &str,
-    manifest: &str,
-    install: impl FnOnce(&Path) -> Result<(), String>,
-) -> Result<PathBuf, String> {
-    let wanted = fs::read(sources(language).join(manifest)).unwrap();
-    let (dir, done) = (installed(language), installed(language).join("installed"));
-    if fs::read(&done).ok().as_ref() != Some(&wanted) {
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        install(&dir)?;
-        fs::write(done, wanted).unwrap();
-    }
-    Ok(dir)
-}
-
-/// The interpreter of an environment with the Python clients.
-fn install_python() -> Result<PathBuf, String> {
-    let dir = install_once("python", "requirements.txt", |dir| {
-        step("python3", &["-m", "venv", "."], dir)?;
-        let requirements = sources("python").join("requirements.txt");
-        let requirements = requirements.to_str().unwrap();
-        step(
-            "./bin/python",
-            &[
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--only-binary=:all:",
-                "-r",
-                requirements,
-            ],
-            dir,
-        )
-    })?;
-    step("./bin/python", &["--version"], &dir)?;
-    Ok(dir.join("bin/python"))
-}
-
-/// The script beside its libraries.
-fn install_node() -> Result<PathBuf, String> {
-    step("node", &["--version"], root())?;
-    let dir = install_once("node", "package.json", |dir| {
-        fs::copy(
-            sources("node").join("package.json"),
-            dir.join("package.json"),
-        )
-        .unwrap();
-        step(
-            "npm",
-            &["install", "--no-audit", "--no-fund", "--ignore-scripts"],
-            dir,
-        )
-    })?;
-    fs::copy(sources("node").join("kafkajs.js"), dir.join("kafkajs.js")).unwrap();
-    Ok(dir.join("kafkajs.js"))
-}
-
-/// The built program.
-fn build_go() -> Result<PathBuf, String> {
-    fs::create_dir_all(installed("go")).unwrap();
-    let program = installed("go").join("franz-go");
-    step(
-        "go",
-        &["build", "-o", program.to_str().unwrap(), "."],
-        &sources("go"),
-    )?;
-    Ok(program)
 }

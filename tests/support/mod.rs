@@ -1,6 +1,7 @@
 //! What the tests share: running the real binary, brokers on free ports, genuine Kafka, waiting on conditions.
 #![allow(dead_code)] // each test uses its part
 
+pub mod clients;
 pub mod faults;
 pub mod genuine;
 pub mod quickstart;

@@ -1,4 +1,4 @@
-// What a member of the scenario does, with franz-go (see ../README.md).
+// What a member of the scenario does, with franz-go (see ../../README.md).
 package main
 
 import (
@@ -37,6 +37,8 @@ func main() {
 		err = produce(args[0], args[1], args[2], args[3], args[4])
 	case "consume":
 		err = consume(args[0], args[1], args[2])
+	case "transact":
+		err = transact(args[0], args[1], args[2])
 	default:
 		err = fmt.Errorf("unknown command: %s", os.Args[1])
 	}
