@@ -39,6 +39,8 @@ func main() {
 		err = consume(args[0], args[1], args[2])
 	case "transact":
 		err = transact(args[0], args[1], args[2])
+	case "chain":
+		err = chain(args[0], args[1], args[2], args[3], args[4])
 	default:
 		err = fmt.Errorf("unknown command: %s", os.Args[1])
 	}
