@@ -9,10 +9,9 @@ mod support;
 #[path = "../../tests/support/mod.rs"]
 mod testing;
 
-use std::time::{Duration, Instant};
-
 use support::node::{Node, System};
 use support::report::{Report, Target};
+use support::turns::Bench;
 use support::{Options, process, scratch};
 use testing::genuine::Genuine;
 
@@ -66,41 +65,4 @@ fn binary_size(report: &mut Report) {
         .len();
     let megabytes = size as f64 / 1e6;
     report.add("binary", "MB", Target::AtMost(30.0), megabytes, None);
-}
-
-/// Running nodes, kafkars first, and what they are measured with.
-struct Bench<'a> {
-    options: &'a Options,
-    nodes: &'a [Node<'a>],
-    scratch: &'a std::path::Path,
-}
-
-impl Bench<'_> {
-    /// A JVM compiles what it runs often: rounds are run until several in a row cost no less CPU than the cheapest
-    /// so far. A single one may be a coincidence: the compiler itself is part of the cost.
-    fn warm_up(&self, round: impl Fn(&Node) -> f64) {
-        let (patience, settled) = match self.options.quick {
-            true => (Duration::from_secs(20), 1),
-            false => (Duration::from_secs(90), 3),
-        };
-        for node in self.nodes.iter().filter(|node| node.is_jvm()) {
-            let deadline = Instant::now() + patience;
-            let (mut least, mut in_a_row) = (f64::MAX, 0);
-            while in_a_row < settled && Instant::now() < deadline {
-                let cost = round(node);
-                in_a_row = if cost > least * 0.95 { in_a_row + 1 } else { 0 };
-                least = least.min(cost);
-            }
-        }
-    }
-
-    /// Measures each node; which comes first alternates from pair to pair.
-    fn in_turn<T>(&self, rep: usize, mut measure: impl FnMut(&Node) -> T) -> Vec<T> {
-        if rep.is_multiple_of(2) {
-            return self.nodes.iter().map(measure).collect();
-        }
-        let mut measured: Vec<T> = self.nodes.iter().rev().map(&mut measure).collect();
-        measured.reverse();
-        measured
-    }
 }

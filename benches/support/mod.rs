@@ -5,6 +5,7 @@ pub mod load;
 pub mod node;
 pub mod process;
 pub mod report;
+pub mod turns;
 pub mod wire;
 
 use std::fs::{self, File};

@@ -81,7 +81,13 @@ pub struct Node<'a> {
 impl<'a> Node<'a> {
     /// Starts a node on `dir`, formatting it if it is new.
     pub fn start(system: System<'a>, dir: &Path) -> Node<'a> {
+        Self::start_with(system, dir, &[])
+    }
+
+    pub fn start_with(system: System<'a>, dir: &Path, settings: &[(&str, &str)]) -> Node<'a> {
         let setup = Setup::at(dir).set("log.segment.delete.delay.ms", 500);
+        let set = |setup: Setup, (key, value): &(&str, &str)| setup.set(key, value);
+        let setup = settings.iter().fold(setup, set);
         let (properties, (port, _)) = setup.write_properties();
         let log = dir.join("server.log");
         let (child, start) = launch(system, &properties, &log, port);

@@ -9,11 +9,14 @@ use kafkars::protocol::header::RequestHeader;
 use kafkars::protocol::messages::create_topics_request::CreatableTopic;
 use kafkars::protocol::messages::delete_topics_request::DeleteTopicState;
 use kafkars::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafkars::protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest};
+use kafkars::protocol::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, FindCoordinatorRequest, ListOffsetsRequest,
+};
 use kafkars::protocol::{Request, frame};
 
 const CREATE_VERSION: i16 = 7;
 const DELETE_VERSION: i16 = 6;
+const FIND_VERSION: i16 = 4;
 const LIST_OFFSETS_VERSION: i16 = 6;
 const LATEST: i64 = -1;
 /// Where a request's correlation id is: behind the length, the key and the version.
@@ -70,6 +73,18 @@ impl Connection {
         let body = self.receive().expect("a response");
         let (_, response) = frame::decode_response(body, version).expect("a response that decodes");
         response
+    }
+
+    /// Waits until the coordinator of a group (0) or a transactional id (1) is there: the first question makes its topic.
+    pub fn find_coordinator(&mut self, key: &str, key_type: i8) {
+        let request = FindCoordinatorRequest {
+            key_type,
+            coordinator_keys: vec![key.to_owned()],
+            ..Default::default()
+        };
+        while self.ask(&request, FIND_VERSION).coordinators[0].error_code != 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Creates a topic and waits until its partitions answer.

@@ -4,7 +4,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `partition.rs` | the share-partition machine: acquisition, acknowledgement, time-outs |
+//! | `partition.rs`, `partition/` | the share-partition machine: acquisition, acknowledgement, time-outs |
 //! | `sessions.rs` | share sessions |
 //! | `hosted.rs` | share partitions as the broker has them: loading, writing, waiting, deadlines |
 //! | `fetch.rs` | one pass over the partitions of a fetch |
@@ -16,8 +16,6 @@ pub mod acknowledge;
 pub mod fetch;
 pub mod hosted;
 pub mod partition;
-#[cfg(test)]
-mod partition_tests;
 pub mod sessions;
 pub mod settings;
 pub mod setup;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::partition::*;
+use super::*;
 use crate::coordinator::share::{Read, StateBatch, combine};
 use crate::protocol::ErrorCode;
 
