@@ -110,6 +110,34 @@ impl Producer {
         self.sequences = [0; PARTITIONS as usize];
     }
 
+    /// Commits an offset of the first partition for a group, in the transaction.
+    fn send_offset(&mut self, group: &str, offset: i64) {
+        use txn_offset_commit_request::{
+            TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+        };
+        self.connection.find_group(group);
+        let request = TxnOffsetCommitRequest {
+            transactional_id: self.transactional_id.clone(),
+            group_id: group.to_owned(),
+            producer_id: self.producer_id,
+            producer_epoch: self.epoch,
+            generation_id: -1,
+            topics: vec![TxnOffsetCommitRequestTopic {
+                name: TOPIC.to_owned(),
+                partitions: vec![TxnOffsetCommitRequestPartition {
+                    committed_offset: offset,
+                    ..Default::default()
+                }],
+            }],
+            ..Default::default()
+        };
+        until("the offset is taken into the transaction", || {
+            let response = self.connection.ask(&request, 5);
+            let error = response.topics[0].partitions[0].error_code;
+            passes(error).then(|| assert_eq!(error, 0, "{group}"))
+        });
+    }
+
     fn state(&mut self) -> String {
         let request = DescribeTransactionsRequest {
             transactional_ids: vec![self.transactional_id.clone()],
@@ -281,7 +309,9 @@ fn a_killed_broker_keeps_transactions_and_completes_what_it_decided() {
     decided.write(1, "decided");
     broker.kill();
     // As if it had been killed between the decision and the first marker.
-    decide(&broker, &decided);
+    let partitions = Partitions::from([(TOPIC.to_owned(), [0, 1].into())]);
+    let commit = TransactionState::PrepareCommit;
+    decide(&broker, &decided, commit, partitions);
 
     let mut broker = setup().start();
     decided.reconnect(&broker);
@@ -310,8 +340,8 @@ fn a_killed_broker_keeps_transactions_and_completes_what_it_decided() {
     );
 }
 
-/// Writes the decision to commit into a stopped broker's log.
-fn decide(broker: &Broker, producer: &Producer) {
+/// Writes the decision about a transaction into a stopped broker's log.
+fn decide(broker: &Broker, producer: &Producer, state: TransactionState, partitions: Partitions) {
     let record = TransactionRecord {
         transactional_id: producer.transactional_id.clone(),
         version: 2,
@@ -322,8 +352,8 @@ fn decide(broker: &Broker, producer: &Producer) {
             producer_epoch: producer.epoch + 1,
             last_producer_epoch: producer.epoch,
             timeout_ms: TIMEOUT_MS,
-            state: TransactionState::PrepareCommit,
-            partitions: Partitions::from([(TOPIC.to_owned(), [0, 1].into())]),
+            state,
+            partitions,
             start_ms: 1,
             last_update_ms: 2,
             client_version: 2,
@@ -339,7 +369,8 @@ fn decide(broker: &Broker, producer: &Producer) {
     let dir = broker.data().join(format!("{STATE_TOPIC}-0"));
     let options = LogOptions::new(2);
     let log = Log::open(&dir, partition, LogConfig::default(), options).unwrap();
-    log.append_as_leader(batch, AppendOrigin::Coordinator, 0, 2)
+    let epoch = log.latest_epoch().unwrap().unwrap_or(0);
+    log.append_as_leader(batch, AppendOrigin::Coordinator, epoch, 2)
         .unwrap();
     log.close(true).unwrap();
 }
@@ -387,4 +418,116 @@ fn a_directory_changes_hands_in_the_middle_of_transactions() {
     let mut expected: Vec<&str> = us.into_iter().chain(them).chain(["ours"]).collect();
     expected.sort_unstable();
     assert_eq!(values(&broker, true), expected);
+}
+
+/// Transactions that one broker leaves behind for another: decided either way, or open.
+struct Left {
+    /// Who left them.
+    whose: &'static str,
+    committing: Producer,
+    aborting: Producer,
+    open: Producer,
+}
+
+impl Left {
+    fn leave(broker: &mut Broker, whose: &'static str) -> Left {
+        let start = |what: &str| Producer::start(broker, &format!("{whose} {what}"));
+        let mut left = Left {
+            whose,
+            committing: start("committing"),
+            aborting: start("aborting"),
+            open: start("open"),
+        };
+        for producer in [&mut left.committing, &mut left.aborting, &mut left.open] {
+            let value = producer.transactional_id.clone();
+            producer.write(0, &value);
+            producer.write(1, &value);
+            producer.send_offset(&value, 7);
+        }
+        broker.kill();
+        // As if it had been killed between the decision and the first marker.
+        for (producer, state) in [
+            (&left.committing, TransactionState::PrepareCommit),
+            (&left.aborting, TransactionState::PrepareAbort),
+        ] {
+            let partitions = Partitions::from([
+                (TOPIC.to_owned(), [0, 1].into()),
+                ("__consumer_offsets".to_owned(), [0].into()),
+            ]);
+            decide(broker, producer, state, partitions);
+        }
+        left
+    }
+
+    /// What was decided is completed; who was decided about goes on; what was open goes to the next of that id.
+    fn taken_up(mut self, broker: &Broker) {
+        for (producer, complete) in [
+            (&mut self.committing, "CompleteCommit"),
+            (&mut self.aborting, "CompleteAbort"),
+        ] {
+            producer.reconnect(broker);
+            until("what was decided is complete", || {
+                (producer.state() == complete).then_some(())
+            });
+            // The decision has raised its epoch.
+            producer.epoch += 1;
+            producer.sequences = [0; PARTITIONS as usize];
+        }
+        let mut connection = Connection::open(broker.port);
+        let place = (TOPIC.to_owned(), 0);
+        let mut offset = |producer: &Producer| {
+            let committed = connection.committed(&producer.transactional_id);
+            committed.get(&place).map(|(offset, ..)| *offset)
+        };
+        assert_eq!(offset(&self.committing), Some(7));
+        assert_eq!(offset(&self.aborting), None);
+        assert_eq!(offset(&self.open), None);
+
+        self.open.reconnect(broker);
+        assert_eq!(self.open.state(), "Ongoing");
+        let mut next = Producer::start(broker, &self.open.transactional_id);
+        let refused = ErrorCode::from_code(self.open.try_write(0, "fenced", PRODUCE));
+        assert_eq!(refused, ErrorCode::InvalidProducerEpoch);
+        assert_eq!(offset(&next), None);
+        for producer in [&mut self.committing, &mut self.aborting, &mut next] {
+            producer.write(2, &format!("{} and goes on", producer.transactional_id));
+            producer.end(true);
+        }
+        let whose = self.whose;
+        let found = values(broker, true).into_iter();
+        let found: Vec<String> = found.filter(|value| value.starts_with(whose)).collect();
+        let expected = [
+            "aborting and goes on",
+            "committing",
+            "committing",
+            "committing and goes on",
+            "open and goes on",
+        ];
+        let expected = expected.map(|value| format!("{whose} {value}"));
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn what_one_has_decided_the_other_completes() {
+    let Some(genuine) = Genuine::find("what_one_has_decided_the_other_completes") else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let setup = || {
+        Setup::at(dir.path())
+            .set("transaction.state.log.num.partitions", 1)
+            .set("offsets.topic.num.partitions", 1)
+    };
+    let mut broker = setup().start();
+    topic(&broker);
+    let left = Left::leave(&mut broker, "ours");
+    drop(broker);
+
+    let mut broker = setup().start_genuine(&genuine);
+    left.taken_up(&broker);
+    let left = Left::leave(&mut broker, "theirs");
+    drop(broker);
+
+    left.taken_up(&setup().start());
 }
