@@ -1,5 +1,6 @@
 //! Requests in, records and responses out; the records applied; and again.
 
+mod admin;
 mod brokers;
 mod configs;
 mod directories;
