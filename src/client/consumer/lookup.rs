@@ -165,7 +165,8 @@ async fn find(
     found.extend(listed.into_iter().map(|(name, outcome)| {
         let at = |listed: crate::client::admin::ListedOffset| Position {
             offset: listed.offset,
-            leader_epoch: listed.leader_epoch,
+            // Of the last record read: none was read yet.
+            leader_epoch: -1,
         };
         (name, outcome.map(at))
     }));

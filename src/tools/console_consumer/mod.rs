@@ -375,7 +375,9 @@ impl Printing {
         let mut offsets = BTreeMap::new();
         let mut next = self.next_offset;
         for fetched in &self.pending {
-            if let Some(offset) = next.take().or_else(|| first_offset(fetched)) {
+            let first = next.take().or_else(|| first_offset(fetched));
+            // At its end nothing of it is left, and the position is right as it is.
+            if let Some(offset) = first.filter(|offset| *offset < fetched.next_offset) {
                 offsets.entry(fetched.partition.clone()).or_insert(offset);
             }
         }
