@@ -9,12 +9,19 @@ use support::genuine::Genuine;
 use support::{kafkars, root, skip};
 
 /// The cases of the tools that are built in. Those of `storage` are run in `tools.rs`: they need no broker.
-const CASES: [&str; 5] = [
+const CASES: [&str; 11] = [
     "topics-*",
     "producer-[!p]*",
     "consumer-[!p]*",
+    // Without groups-tool-list, which needs a console consumer that speaks KIP-848's protocol.
+    "groups-[!t]*",
+    "get-offsets-*",
+    "delete-records",
+    "log-dirs",
     "help-topics",
     "help-console-*",
+    "help-consumer-groups",
+    "help-get-offsets",
 ];
 /// Of tools that are not built in, against what our broker answers them.
 const CASES_OF_THEIR_TOOLS: [&str; 1] = ["transactions"];

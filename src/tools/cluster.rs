@@ -85,3 +85,30 @@ impl Interrupt {
         }
     }
 }
+
+/// A failure that Kafka's tools show as Java prints exceptions: with its class in front.
+#[derive(Debug, thiserror::Error)]
+#[error("{around}{}: {error}", exception(error))]
+pub struct Thrown {
+    around: &'static str,
+    pub error: ClientError,
+}
+
+/// `org.apache.kafka.common.errors.X: message`.
+pub fn thrown(error: ClientError) -> anyhow::Error {
+    anyhow::Error::new(Thrown { around: "", error })
+}
+
+/// The same, where Kafka's tool wraps it once more.
+pub fn thrown_again(error: ClientError) -> anyhow::Error {
+    let around = "java.util.concurrent.ExecutionException: ";
+    anyhow::Error::new(Thrown { around, error })
+}
+
+/// The failure without Java's classes, for people.
+pub fn plain(failure: &anyhow::Error) -> String {
+    match failure.downcast_ref::<Thrown>() {
+        Some(thrown) => thrown.error.to_string(),
+        None => failure.to_string(),
+    }
+}

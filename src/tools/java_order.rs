@@ -14,9 +14,22 @@ pub fn string_hash(text: &str) -> i32 {
 /// by bucket, and within one bucket by insertion. `capacity` is what the map was made with (16
 /// where Java code says nothing).
 pub fn hash_order<T>(items: &mut [T], capacity: usize, key: impl Fn(&T) -> &str) {
+    by_bucket(items, capacity, |item| string_hash(key(item)));
+}
+
+/// The same for keys that are partitions, given as topic and index.
+pub fn partition_order<T>(items: &mut [T], key: impl Fn(&T) -> (&str, i32)) {
+    by_bucket(items, 16, |item| {
+        let (topic, partition) = key(item);
+        let hash = 31i32.wrapping_add(partition);
+        hash.wrapping_mul(31).wrapping_add(string_hash(topic))
+    });
+}
+
+fn by_bucket<T>(items: &mut [T], capacity: usize, hash: impl Fn(&T) -> i32) {
     let buckets = table_size(capacity, items.len());
     items.sort_by_key(|item| {
-        let hash = string_hash(key(item)) as u32;
+        let hash = hash(item) as u32;
         (hash ^ (hash >> 16)) as usize & (buckets - 1)
     });
 }
@@ -55,6 +68,14 @@ mod tests {
             names,
             ["zeta", "Mid-1", "alpha", "__consumer_offsets", "beta"]
         );
+    }
+
+    /// As Kafka 4.3.1 warned of these partitions.
+    #[test]
+    fn partitions_have_an_order_of_their_own() {
+        let mut partitions = [("grs-one", 0), ("grs-one", 1)];
+        partition_order(&mut partitions, |partition| *partition);
+        assert_eq!(partitions, [("grs-one", 1), ("grs-one", 0)]);
     }
 
     /// As Kafka 4.3.1 described these topics: from a map made with their number as capacity.

@@ -3,8 +3,8 @@ use tracing::Level;
 
 use super::output::Invocation;
 use super::{
-    connect_standalone, console_consumer, console_producer, server_start, server_stop, storage,
-    topics,
+    connect_standalone, console_consumer, console_producer, consumer_groups, delete_records,
+    get_offsets, groups, log_dirs, server_start, server_stop, storage, topics,
 };
 
 /// How a tool ended; the numbers are Kafka's.
@@ -64,13 +64,13 @@ pub const SECTIONS: &[Section] = &[
         tool("console-producer", "Send the lines of stdin to a topic", console_producer::run),
         tool("console-consumer", "Print the records of topics", console_consumer::run),
         missing("console-share-consumer", "Print the records of a topic through a share group"),
-        missing("delete-records", "Delete the records before an offset"),
-        missing("get-offsets", "Print the offsets of partitions"),
+        tool("delete-records", "Delete the records before an offset", delete_records::run),
+        tool("get-offsets", "Print the offsets of partitions", get_offsets::run),
         missing("dump-log", "Print what is in log and index files"),
     ] },
     Section { heading: "Groups and transactions", tools: &[
-        missing("groups", "List groups of every type"),
-        missing("consumer-groups", "List, describe, reset and delete consumer groups"),
+        tool("groups", "List groups of every type", groups::run),
+        tool("consumer-groups", "List, describe, reset and delete consumer groups", consumer_groups::run),
         missing("share-groups", "List, describe, reset and delete share groups"),
         missing("streams-groups", "List, describe, reset and delete streams groups"),
         missing("streams-application-reset", "Reset a Kafka Streams application"),
@@ -81,7 +81,7 @@ pub const SECTIONS: &[Section] = &[
         missing("cluster", "Show the cluster's id and endpoints"),
         missing("broker-api-versions", "Show which APIs the brokers speak"),
         missing("features", "Show and change feature levels"),
-        missing("log-dirs", "Show the log directories of brokers"),
+        tool("log-dirs", "Show the log directories of brokers", log_dirs::run),
         missing("leader-election", "Elect leaders"),
         missing("reassign-partitions", "Move partitions between brokers"),
         missing("replica-verification", "Compare the replicas of topics"),

@@ -232,7 +232,7 @@ impl Admin {
     }
 }
 
-fn group_route(group: &str) -> Route<'_> {
+pub(super) fn group_route(group: &str) -> Route<'_> {
     Route::Coordinator(Coordinator::Group, group)
 }
 
@@ -240,12 +240,12 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn unanswered(group: &str) -> ClientError {
+pub(super) fn unanswered(group: &str) -> ClientError {
     ClientError::protocol(format!("the coordinator did not answer for group {group}"))
 }
 
 /// The first error that another try may mend.
-fn first_code(codes: impl IntoIterator<Item = i16>) -> ErrorCode {
+pub(super) fn first_code(codes: impl IntoIterator<Item = i16>) -> ErrorCode {
     let codes = codes.into_iter().map(ErrorCode::from_code);
     codes
         .into_iter()

@@ -5,8 +5,11 @@
 //! topic name does not hide what happened to the others.
 mod cluster;
 mod configs;
+mod consumer_groups;
 mod groups;
+mod log_dirs;
 mod offsets;
+mod records;
 mod topics;
 
 use tokio::time::Instant;
@@ -16,8 +19,11 @@ pub use configs::{
     AlterConfigOp, ConfigEntry, ConfigResource, ConfigSynonym, DescribeConfigsOptions, OpType,
     ResourceType,
 };
+pub use consumer_groups::{CONSUMER_PROTOCOL, ConsumerGroupDescription, ConsumerGroupMember};
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, MemberDescription};
+pub use log_dirs::{LogDirDescription, Moves, ReplicaInfo};
 pub use offsets::{ListedOffset, OffsetSpec};
+pub use records::DeletedRecords;
 pub use topics::{
     CreateOptions, CreatedTopic, NewPartitions, NewTopic, PartitionDescription, TopicDescription,
     TopicListing,

@@ -53,6 +53,7 @@ use tokio::time::Instant;
 
 pub use commit::Offsets;
 pub use fetched::{BatchRecordIter, BatchRecords, Fetched, FetchedBatch, FetchedBatches};
+pub(crate) use group::metadata::decode_assignment;
 pub use rebalance::{BoxFuture, RebalanceListener};
 
 use super::TopicPartition;

@@ -10,6 +10,7 @@ mod options;
 use anyhow::bail;
 use tracing::error;
 
+pub use self::list::TopicFilter;
 use self::options::{Action, DEFINITION, check};
 use super::cluster::{self, block_on};
 use super::options::jopt::OptionSet;
