@@ -9,6 +9,7 @@ mod lines;
 mod support;
 mod word_count;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bench::Bench;
@@ -52,32 +53,35 @@ fn words_are_counted_by_a_streams_group() {
     write(&bench.broker, &lines);
     let app = bench.start("one");
     bench.check(&lines);
-    is_stable(&bench);
-    let described = bench.group_tool(&["--describe", "--group", "app", "--members"]);
-    assert!(described.contains("one"), "{described}");
     app.close();
 
     bench.swap_to_genuine();
     goes_on(&bench, &mut lines);
     let app = bench.start("one");
+    app.wait_for("state RUNNING");
     bench.check(&lines);
+    let told_by_kafka = told(&bench);
 
     bench.swap_to_ours();
+    assert_eq!(told(&bench), told_by_kafka);
     goes_on(&bench, &mut lines);
     bench.check(&lines);
-    is_stable(&bench);
     app.close();
+}
+
+/// What Kafka's tool is told of the group, in an order of its own.
+fn told(bench: &Bench) -> BTreeSet<String> {
+    let parts = ["--members", "--state", "--offsets"].into_iter();
+    let describe = |part| bench.group_tool(&["--describe", "--group", "app", "--verbose", part]);
+    let described: String = parts.map(describe).collect();
+    assert!(described.contains("Stable"), "{described}");
+    described.lines().map(str::to_owned).collect()
 }
 
 fn goes_on(bench: &Bench, lines: &mut Vec<Line>) {
     let more = Line::after(lines, 70);
     write(&bench.broker, &more);
     lines.extend(more);
-}
-
-fn is_stable(bench: &Bench) {
-    let listed = bench.group_tool(&["--list", "--state"]);
-    assert!(listed.contains("Stable"), "{listed}");
 }
 
 /// In the midst of its work the application is killed, then the broker, then one of two instances.
