@@ -129,6 +129,11 @@ impl Partition {
         self.batches.retain(|batch| batch.base() < end);
         self.flushed = self.flushed.min(end);
         self.found_end = self.found_end.min(end);
+        self.forget_aborts();
+    }
+
+    /// A transaction whose marker is lost is open again, and may be committed yet.
+    fn forget_aborts(&mut self) {
         let markers: BTreeSet<i64> = self.aborts().collect();
         self.aborted
             .retain(|transaction| markers.contains(transaction));
@@ -338,6 +343,7 @@ impl Partition {
                     batch.entries.retain(|entry| there.contains(&entry.offset));
                 }
                 self.batches.retain(|batch| !batch.entries.is_empty());
+                self.forget_aborts();
             }
         }
         self.flushed = end;
