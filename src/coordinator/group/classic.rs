@@ -494,3 +494,63 @@ fn subscription_topics(metadata: Bytes) -> Result<Vec<String>, DecodeError> {
     let _version = reader.i16()?;
     reader.array(0, false)
 }
+
+/// Whether Kafka can load a member with this `ConsumerProtocolSubscription`. One that ends early is to Kafka one without
+/// topics; one with a length that goes beyond the end keeps a whole partition of `__consumer_offsets` from being loaded.
+pub(super) fn is_loadable_subscription(metadata: Bytes) -> bool {
+    let mut reader = Reader::new(metadata);
+    let has = |reader: &Reader, length: i64| {
+        usize::try_from(length).is_ok_and(|length| length <= reader.remaining())
+    };
+    let Ok(_version) = reader.i16() else {
+        return true;
+    };
+    let Ok(count) = reader.i32() else {
+        return true;
+    };
+    if !has(&reader, count.into()) {
+        return false;
+    }
+    for _ in 0..count {
+        let Ok(length) = reader.i16() else {
+            return true;
+        };
+        if !has(&reader, length.into()) || reader.slice(length.unsigned_abs().into()).is_err() {
+            return false;
+        }
+    }
+    match reader.i32() {
+        // -1: none.
+        Ok(length) => has(&reader, length.max(0).into()),
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_with_a_length_beyond_its_end_cannot_be_loaded() {
+        let loadable = |bytes: &'static [u8]| is_loadable_subscription(Bytes::from_static(bytes));
+        assert!(loadable(b""), "ends early");
+        assert!(loadable(b"\0\0\0\0"), "ends in the count");
+        assert!(
+            loadable(b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff"),
+            "one topic"
+        );
+        assert!(loadable(b"\0\0\0\0\0\x01\0\x01t"), "no user data");
+        assert!(
+            loadable(b"\0\x03\0\0\0\x01\0\x01t\0\0\0\x01u\0\0\0\0"),
+            "more behind"
+        );
+        assert!(!loadable(b"subscription"), "topics");
+        assert!(!loadable(b"\0\0\xff\xff\xff\xff\0\0"), "no topics");
+        assert!(!loadable(b"\0\0\0\0\0\x01\0\x05t"), "a topic");
+        assert!(
+            !loadable(b"\0\0\0\0\0\x01\xff\xfft"),
+            "a topic that is null"
+        );
+        assert!(!loadable(b"\0\0\0\0\0\x01\0\x01t\0\0\0\x02u"), "user data");
+    }
+}

@@ -1,7 +1,7 @@
 //! JoinGroup (KIP-394 member ids, KIP-345 static members, KIP-814 skipped assignments).
 use tracing::debug;
 
-use super::classic::{Member, Protocol, State};
+use super::classic::{CONSUMER_PROTOCOL_TYPE, Member, Protocol, State, is_loadable_subscription};
 use super::config::NEW_MEMBER_JOIN_TIMEOUT_MS;
 use super::rebalance::Step;
 use super::record::GroupRecord;
@@ -28,6 +28,9 @@ impl GroupShard {
         let mut out = GroupDecision::default();
         let group_id = join.request.group_id.as_str();
         let is_unknown = join.request.member_id.is_empty();
+        if !is_loadable(join.request) {
+            return refused(join, "", ErrorCode::InconsistentGroupProtocol);
+        }
         match self.stored.groups.get(group_id) {
             Some(StoredGroup::Streams(group)) if group.members.is_empty() => {
                 if !is_unknown {
@@ -87,6 +90,13 @@ impl GroupShard {
         }
         out
     }
+}
+
+/// Whether Kafka can take over a member of a consumer group with these subscriptions.
+fn is_loadable(request: &JoinGroupRequest) -> bool {
+    let mut protocols = request.protocols.iter();
+    request.protocol_type != CONSUMER_PROTOCOL_TYPE
+        || protocols.all(|protocol| is_loadable_subscription(protocol.metadata.clone()))
 }
 
 fn refused(join: &Join, member_id: &str, error: ErrorCode) -> GroupDecision {
