@@ -35,7 +35,11 @@ impl Admin {
     /// Who forms the cluster. Brokers older than DescribeCluster (2.8) are asked for Metadata.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription> {
         let options = self.options("describeCluster");
-        let build = |_version| DescribeClusterRequest::default();
+        let controllers = self.client().config().controllers;
+        let build = |_version| DescribeClusterRequest {
+            endpoint_type: if controllers { 2 } else { 1 },
+            ..Default::default()
+        };
         let verdict =
             |response: &DescribeClusterResponse| ErrorCode::from_code(response.error_code);
         match self

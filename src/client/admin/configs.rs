@@ -5,6 +5,7 @@ use super::{Admin, not_controller};
 use crate::client::cluster::Route;
 use crate::client::errors::{ClientError, Result};
 use crate::protocol::ErrorCode;
+use crate::protocol::messages::ListConfigResourcesRequest;
 use crate::protocol::messages::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
 };
@@ -127,6 +128,45 @@ impl Admin {
             }
         }
         Ok(in_order(resources, outcomes))
+    }
+
+    /// The names of everything of these kinds that has a configuration. Brokers before 4.1 know
+    /// only how to list client metrics.
+    pub async fn list_config_resources(
+        &self,
+        kinds: &[ResourceType],
+    ) -> Result<Vec<ConfigResource>> {
+        let only_metrics = kinds == [ResourceType::ClientMetrics];
+        let build = |version| ListConfigResourcesRequest {
+            resource_types: match version {
+                0 => Vec::new(),
+                _ => kinds.iter().map(|kind| *kind as i8).collect(),
+            },
+        };
+        let options = self.options("listConfigResources");
+        let connection = self.client().any_connection().await?;
+        if connection.version::<ListConfigResourcesRequest>()? == 0 && !only_metrics {
+            return Err(ClientError::UnsupportedVersion(
+                "the broker can only list configurations of client metrics".into(),
+            ));
+        }
+        let response = self
+            .client()
+            .call(options, Route::Any, build, |response| {
+                ErrorCode::from_code(response.error_code)
+            })
+            .await?;
+        ClientError::check(response.error_code, None)?;
+        let resources = response.config_resources.into_iter().filter_map(|found| {
+            let kind = kinds
+                .iter()
+                .find(|kind| **kind as i8 == found.resource_type)?;
+            Some(ConfigResource {
+                kind: *kind,
+                name: found.resource_name,
+            })
+        });
+        Ok(resources.collect())
     }
 
     /// Changes single keys of configurations.

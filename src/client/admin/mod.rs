@@ -6,11 +6,19 @@
 mod cluster;
 mod configs;
 mod consumer_groups;
+mod elections;
+mod features;
 mod groups;
 mod log_dirs;
+mod nodes;
 mod offsets;
+mod quorum;
+mod quotas;
+mod reassignments;
 mod records;
+mod scram;
 mod topics;
+mod transactions;
 
 use tokio::time::Instant;
 
@@ -20,13 +28,24 @@ pub use configs::{
     ResourceType,
 };
 pub use consumer_groups::{CONSUMER_PROTOCOL, ConsumerGroupDescription, ConsumerGroupMember};
+pub use elections::ElectionType;
+pub use features::UpgradeType;
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, MemberDescription};
 pub use log_dirs::{LogDirDescription, Moves, ReplicaInfo};
+pub use nodes::ClusterNode;
 pub use offsets::{ListedOffset, OffsetSpec};
+pub use quorum::{QuorumInfo, VoterEndpoint};
+pub use quotas::{ClientQuota, QuotaEntity, QuotaMatch};
 pub use records::DeletedRecords;
+pub use scram::{ScramInfo, ScramUpsertion};
 pub use topics::{
     CreateOptions, CreatedTopic, NewPartitions, NewTopic, PartitionDescription, TopicDescription,
     TopicListing,
+};
+
+pub use transactions::{
+    ProducerState, TransactionDescription, TransactionFilter, TransactionListing,
+    TransactionToAbort,
 };
 
 pub(crate) use groups::{OFFSETS_BY_NAME, commit_topics, fetch_offsets};

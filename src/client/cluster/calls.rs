@@ -120,6 +120,11 @@ impl Client {
         match route {
             Route::Any => self.any_connection().await,
             Route::Controller => {
+                // Controllers do not forward: the active one must be known.
+                if self.config().controllers && self.metadata().brokers.is_empty() {
+                    let response = self.inner().fetch_metadata(Some(&[]), false).await?;
+                    self.inner().store(&response);
+                }
                 let metadata = self.metadata();
                 match metadata.brokers.get(&metadata.controller_id) {
                     Some(endpoint) => self.connection_to(endpoint, role).await,

@@ -6,11 +6,17 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Inner;
+use crate::client::connection::Connection;
 use crate::client::errors::{ClientError, Result};
 use crate::client::metadata::ClusterMetadata;
 use crate::protocol::ErrorCode;
-use crate::protocol::messages::MetadataResponse;
+use crate::protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use crate::protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use crate::protocol::messages::metadata_response::MetadataResponseBroker;
+use crate::protocol::messages::{DescribeClusterRequest, MetadataResponse};
+
+/// The `endpoint_type` of DescribeCluster that asks for controllers.
+const CONTROLLERS: i8 = 2;
 
 /// After this many updates in a row that lack something, it is said, once.
 const TELL_AFTER: u32 = 5;
@@ -143,6 +149,9 @@ impl Inner {
         create: bool,
     ) -> Result<MetadataResponse> {
         let connection = self.any_connection().await?;
+        if self.config.controllers {
+            return self.fetch_controllers(&connection).await;
+        }
         let version = connection.version::<MetadataRequest>()?;
         let named = |name: &Arc<str>| MetadataRequestTopic {
             name: Some(name.to_string()),
@@ -174,6 +183,31 @@ impl Inner {
                 Err(ClientError::broker(code, None))
             }
         }
+    }
+
+    /// Controllers know of no topics: what they say of themselves, in the shape of metadata.
+    async fn fetch_controllers(&self, connection: &Connection) -> Result<MetadataResponse> {
+        let version = connection.version::<DescribeClusterRequest>()?;
+        let request = DescribeClusterRequest {
+            endpoint_type: if version >= 1 { CONTROLLERS } else { 1 },
+            ..Default::default()
+        };
+        let response = connection
+            .send(&request, version, self.config.request_timeout)
+            .await?;
+        ClientError::check(response.error_code, response.error_message.as_deref())?;
+        let node = |node: DescribeClusterBroker| MetadataResponseBroker {
+            node_id: node.broker_id,
+            host: node.host,
+            port: node.port,
+            rack: node.rack,
+        };
+        Ok(MetadataResponse {
+            brokers: response.brokers.into_iter().map(node).collect(),
+            cluster_id: Some(response.cluster_id),
+            controller_id: response.controller_id,
+            ..Default::default()
+        })
     }
 
     /// Without known brokers the bootstrap addresses are asked again (KIP-1102).

@@ -23,6 +23,8 @@ const RESPONSE_OVERHEAD_BYTES: usize = 64 * 1024 * 1024;
 pub struct ClientConfig {
     /// `bootstrap.servers`, in the given order, with negative ids.
     pub bootstrap: Vec<Endpoint>,
+    /// The addresses are those of controllers: `bootstrap.controllers`, which admin clients take.
+    pub controllers: bool,
     pub connection: ConnectionConfig,
     /// `request.timeout.ms`
     pub request_timeout: Duration,
@@ -48,8 +50,22 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// The settings of an admin client.
     pub fn from_properties(properties: &Properties) -> Result<Self> {
-        let settings = Settings::new(properties, "admin client");
-        let config = Self::read(&settings, 30_000, 300_000)?;
+        let controllers = properties.get("bootstrap.controllers");
+        let mut properties = properties.clone();
+        if let Some(addresses) = controllers.map(str::to_owned) {
+            if properties.get("bootstrap.servers").is_some() {
+                return Err(ClientError::config(
+                    "Cannot specify both bootstrap.servers and bootstrap.controllers.",
+                ));
+            }
+            properties.set("bootstrap.servers", addresses);
+        }
+        let settings = Settings::new(&properties, "admin client");
+        let controllers = !settings.text("bootstrap.controllers", "").is_empty();
+        let config = Self {
+            controllers,
+            ..Self::read(&settings, 30_000, 300_000)?
+        };
         settings.warn_about_unknown();
         Ok(config)
     }
@@ -78,6 +94,7 @@ impl ClientConfig {
         }
         Ok(Self {
             bootstrap: bootstrap(settings.required("bootstrap.servers")?)?,
+            controllers: false,
             connection: connection(settings)?,
             request_timeout: settings.ms("request.timeout.ms", request_timeout_ms)?,
             api_timeout: settings.ms("default.api.timeout.ms", 60_000)?,

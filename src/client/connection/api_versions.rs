@@ -18,7 +18,9 @@ const SOFTWARE_NAME: &str = "kafkars";
 #[derive(Debug, Clone, Default)]
 pub struct ApiVersions {
     ranges: BTreeMap<i16, (i16, i16)>,
+    supported_features: BTreeMap<String, (i16, i16)>,
     finalized_features: BTreeMap<String, i16>,
+    finalized_features_epoch: i64,
 }
 
 impl ApiVersions {
@@ -39,14 +41,35 @@ impl ApiVersions {
         self.finalized_features.get(name).copied().unwrap_or(0)
     }
 
+    /// The ranges of all APIs, known or not, by key.
+    pub fn ranges(&self) -> impl Iterator<Item = (i16, (i16, i16))> {
+        self.ranges.iter().map(|(key, range)| (*key, *range))
+    }
+
+    /// The features that the node supports, with their lowest and highest level.
+    pub fn supported_features(&self) -> impl Iterator<Item = (&str, (i16, i16))> {
+        let features = self.supported_features.iter();
+        features.map(|(name, range)| (name.as_str(), *range))
+    }
+
+    /// The offset at which the finalised levels were read, if the node knows them.
+    pub fn finalized_features_epoch(&self) -> Option<i64> {
+        Some(self.finalized_features_epoch).filter(|epoch| *epoch >= 0)
+    }
+
     fn from_response(response: ApiVersionsResponse) -> Self {
         let ranges = response.api_keys.iter();
+        let supported = response.supported_features.into_iter();
         let features = response.finalized_features.into_iter();
         Self {
             ranges: ranges
                 .map(|api| (api.api_key, (api.min_version, api.max_version)))
                 .collect(),
+            supported_features: supported
+                .map(|f| (f.name, (f.min_version, f.max_version)))
+                .collect(),
             finalized_features: features.map(|f| (f.name, f.max_version_level)).collect(),
+            finalized_features_epoch: response.finalized_features_epoch,
         }
     }
 }
