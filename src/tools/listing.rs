@@ -64,6 +64,25 @@ pub fn padded(cells: &[&str], widths: &[usize]) -> String {
     cells.join(" ")
 }
 
+/// Kafka's other kind of table: cells as wide as the widest of their column, each ended by a tab.
+pub fn tabbed(printer: &mut Printer, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (most, cell) in widths.iter_mut().zip(row) {
+            *most = (*most).max(cell.chars().count());
+        }
+    }
+    let header: Vec<String> = header.iter().map(|cell| (*cell).to_owned()).collect();
+    for row in [&header].into_iter().chain(rows) {
+        let cells = row.iter().zip(&widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("{cell:<width$}\t"))
+            .collect();
+        printer.line(line)?;
+    }
+    Ok(())
+}
+
 /// The width that all of the texts fit in, and at least `least`.
 pub fn width<'a>(least: usize, texts: impl IntoIterator<Item = &'a str>) -> usize {
     let longest = texts.into_iter().map(|text| text.chars().count()).max();

@@ -2,28 +2,38 @@
 //!
 //! `bin/kafkars.rs` calls [`run`] with the whole command line; [`registry`] knows every tool.
 //! Options are data ([`options`]); printing goes through [`output`] alone.
+pub mod broker_api_versions;
+pub mod client_metrics;
 pub mod cluster;
+pub mod cluster_tool;
+pub mod configs;
 pub mod connect_standalone;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer_groups;
 mod daemon;
 pub mod delete_records;
+pub mod features;
 pub mod get_offsets;
 pub mod groups;
 pub mod java_order;
 mod json_input;
+pub mod leader_election;
 pub mod listing;
 pub mod log_dirs;
 pub mod logging;
+pub mod metadata_quorum;
 pub mod options;
 pub mod output;
+pub mod reassign_partitions;
 pub mod registry;
 pub mod server_start;
 pub mod server_stop;
 pub mod session;
 pub mod storage;
+pub mod subcommands;
 pub mod topics;
+pub mod transactions;
 mod usage;
 
 use std::ffi::OsString;

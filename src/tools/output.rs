@@ -99,6 +99,11 @@ impl Printer {
         self.out.write_all(b"\n")
     }
 
+    /// Data that does not end its line.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes())
+    }
+
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);

@@ -3,8 +3,10 @@ use tracing::Level;
 
 use super::output::Invocation;
 use super::{
-    connect_standalone, console_consumer, console_producer, consumer_groups, delete_records,
-    get_offsets, groups, log_dirs, server_start, server_stop, storage, topics,
+    broker_api_versions, client_metrics, cluster_tool, configs, connect_standalone,
+    console_consumer, console_producer, consumer_groups, delete_records, features, get_offsets,
+    groups, leader_election, log_dirs, metadata_quorum, reassign_partitions, server_start,
+    server_stop, storage, topics, transactions,
 };
 
 /// How a tool ended; the numbers are Kafka's.
@@ -74,20 +76,20 @@ pub const SECTIONS: &[Section] = &[
         missing("share-groups", "List, describe, reset and delete share groups"),
         missing("streams-groups", "List, describe, reset and delete streams groups"),
         missing("streams-application-reset", "Reset a Kafka Streams application"),
-        missing("transactions", "List, describe and abort transactions"),
+        tool("transactions", "List, describe and abort transactions", transactions::run),
     ] },
     Section { heading: "Cluster", tools: &[
-        missing("configs", "Show and change configurations"),
-        missing("cluster", "Show the cluster's id and endpoints"),
-        missing("broker-api-versions", "Show which APIs the brokers speak"),
-        missing("features", "Show and change feature levels"),
+        tool("configs", "Show and change configurations", configs::run),
+        tool("cluster", "Show the cluster's id and endpoints", cluster_tool::run),
+        tool("broker-api-versions", "Show which APIs the brokers speak", broker_api_versions::run),
+        tool("features", "Show and change feature levels", features::run),
         tool("log-dirs", "Show the log directories of brokers", log_dirs::run),
-        missing("leader-election", "Elect leaders"),
-        missing("reassign-partitions", "Move partitions between brokers"),
+        tool("leader-election", "Elect leaders", leader_election::run),
+        tool("reassign-partitions", "Move partitions between brokers", reassign_partitions::run),
         missing("replica-verification", "Compare the replicas of topics"),
-        missing("metadata-quorum", "Show and change the controller quorum"),
+        tool("metadata-quorum", "Show and change the controller quorum", metadata_quorum::run),
         missing("metadata-shell", "Look into a metadata snapshot"),
-        missing("client-metrics", "Show and change client metrics subscriptions"),
+        tool("client-metrics", "Show and change client metrics subscriptions", client_metrics::run),
         missing("acls", "Show and change access control lists"),
         missing("delegation-tokens", "Create, renew and expire delegation tokens"),
     ] },

@@ -74,10 +74,17 @@ fn format(options: &OptionSet, invocation: &Invocation) -> Result<Format, UsageE
     }
 }
 
-/// The admin client's settings: those of the file, and where the cluster is.
+/// The admin client's settings: those of the file, and where the cluster is. Some tools can begin
+/// with controllers instead of brokers.
 pub fn admin_config(options: &OptionSet) -> anyhow::Result<ClientConfig> {
     let mut properties = cluster::load_properties(options.value("command-config")?)?;
-    let bootstrap = options.value("bootstrap-server")?.unwrap_or_default();
-    properties.set("bootstrap.servers", bootstrap);
+    let controllers = "bootstrap-controller";
+    let takes_controllers = options.definition().find(controllers).is_some();
+    let (key, addresses) = if takes_controllers && options.has(controllers) {
+        ("bootstrap.controllers", options.value(controllers)?)
+    } else {
+        ("bootstrap.servers", options.value("bootstrap-server")?)
+    };
+    properties.set(key, addresses.unwrap_or_default());
     cluster::admin_config(&properties)
 }

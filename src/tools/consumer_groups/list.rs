@@ -3,6 +3,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::Command;
+use crate::client::ClientError;
 use crate::client::admin::{CONSUMER_PROTOCOL, GroupListing};
 use crate::tools::cluster::{thrown, thrown_again};
 use crate::tools::groups::type_name;
@@ -64,7 +65,14 @@ impl Command<'_> {
 
     /// The names of all consumer groups, of either protocol.
     pub(super) async fn all_groups(&self) -> anyhow::Result<Vec<String>> {
-        let groups = self.listings(&[], &[]).await.map_err(thrown_again)?;
+        let groups = self.listings(&[], &[]).await.map_err(|error| match error {
+            // Kafka's client has words of its own for this one.
+            ClientError::Timeout(_) if self.format == Format::Kafka => anyhow::anyhow!(
+                "java.util.concurrent.ExecutionException: org.apache.kafka.common.KafkaException: \
+                 Failed to find brokers to send ListGroups"
+            ),
+            error => thrown_again(error),
+        })?;
         Ok(groups.into_iter().map(|group| group.group_id).collect())
     }
 

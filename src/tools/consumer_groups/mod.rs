@@ -99,7 +99,10 @@ impl Command<'_> {
             ))?;
         }
         self.printer.flush()?;
-        message(plain(&failure));
+        match self.format {
+            Format::Kafka => message(failure.to_string()),
+            _ => message(plain(&failure)),
+        }
         Ok(Exit::SUCCESS)
     }
 

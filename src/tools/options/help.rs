@@ -53,7 +53,7 @@ pub fn render(command: &mut Command, terminal: bool) -> String {
         .get_arguments()
         .any(|argument| argument.get_short().is_some())
     {
-        return text;
+        return text.lines().map(|line| outdented(line) + "\n").collect();
     }
     let mut narrow = String::with_capacity(text.len());
     for line in text.lines() {
@@ -65,6 +65,17 @@ pub fn render(command: &mut Command, terminal: bool) -> String {
         narrow.push('\n');
     }
     narrow
+}
+
+/// Options without a one-letter name begin where the others do; what is said of them stays put.
+fn outdented(line: &str) -> String {
+    let Some(option) = line.strip_prefix("      --") else {
+        return line.to_owned();
+    };
+    match option.split_once("  ") {
+        Some((option, help)) => format!("  --{option}      {help}"),
+        None => format!("  --{option}"),
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub enum OptionError {
 pub struct OptionSet {
     definition: &'static Definition,
     found: BTreeMap<&'static str, Vec<String>>,
+    /// Every option given, in order.
+    given: Vec<&'static str>,
 }
 
 /// Parses the words that follow the tool's name.
@@ -33,6 +35,7 @@ pub fn parse(definition: &'static Definition, args: &[String]) -> Result<OptionS
     let mut set = OptionSet {
         definition,
         found: BTreeMap::new(),
+        given: Vec::new(),
     };
     let mut words = args.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
@@ -65,6 +68,7 @@ pub fn parse(definition: &'static Definition, args: &[String]) -> Result<OptionS
                 .next_if(|next| !looks_like_an_option(next))
                 .map(str::to_owned),
         };
+        set.given.push(option.name);
         set.found.entry(option.name).or_default().extend(value);
     }
     Ok(set)
@@ -127,6 +131,11 @@ impl OptionSet {
     /// Every value given, in order.
     pub fn values(&self, name: &str) -> &[String] {
         self.found.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the options in the order they were given, each as often as it was.
+    pub fn given(&self) -> &[&'static str] {
+        &self.given
     }
 
     /// A name that is not defined is a slip in the tool itself.

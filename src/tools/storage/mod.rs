@@ -6,30 +6,25 @@ mod options;
 mod verify;
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal};
 
 use anyhow::bail;
 
+pub use self::features::{dependencies, version_mapping};
 use self::options::COMMANDS;
 use super::cluster::load_properties;
-use super::options::argparse::{self, ArgumentError, Parsed, Stop};
-use super::options::{command, render};
-use super::output::{Invocation, Printer, message};
+use super::options::argparse::Parsed;
+use super::output::{Invocation, Printer};
 use super::registry::Exit;
+use super::subcommands;
 use crate::config::{Values, broker};
 use crate::protocol::Uuid;
 
 pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
-    let mut printer = Printer::default();
-    let parsed = match argparse::parse(&COMMANDS, &invocation.args) {
+    let parsed = match subcommands::read(&COMMANDS, &invocation, Exit::SUCCESS)? {
         Ok(parsed) => parsed,
-        Err(Stop::Help(subcommand)) => {
-            printer.line(help(&invocation, subcommand).trim_end())?;
-            printer.flush()?;
-            return Ok(Exit::SUCCESS);
-        }
-        Err(Stop::Error(error)) => return Ok(refuse(&invocation, &error)),
+        Err(exit) => return Ok(exit),
     };
+    let mut printer = Printer::default();
     let result = execute(&parsed, &mut printer);
     printer.flush()?;
     result
@@ -76,52 +71,4 @@ fn data_directories(config: &Values) -> &[String] {
 /// over.
 fn random_uuid() -> Uuid {
     Uuid::from_random(fastrand::u128(..))
-}
-
-fn help(invocation: &Invocation, subcommand: Option<&str>) -> String {
-    let terminal = io::stdout().is_terminal();
-    let named = COMMANDS
-        .commands
-        .iter()
-        .find(|c| Some(c.definition.name) == subcommand);
-    if let Some(named) = named {
-        let program = format!("{} {}", invocation.program, named.definition.name);
-        let mut command = command(&named.definition, &program);
-        return render(&mut command, terminal);
-    }
-    let mut text = format!(
-        "{}\n\nUsage: {} COMMAND [OPTIONS]\n\nCommands:\n",
-        COMMANDS.about, invocation.program
-    );
-    for command in COMMANDS.commands {
-        text.push_str(&format!(
-            "  {:<22}{}\n",
-            command.definition.name, command.definition.about
-        ));
-    }
-    text.push_str("\nOptions:\n  -h, --help  Show this help, or that of a command\n");
-    text
-}
-
-/// Says what is wrong the way argparse4j does: usage, then the error.
-fn refuse(invocation: &Invocation, error: &ArgumentError) -> Exit {
-    let asked = invocation.args.first().map(String::as_str);
-    let known = COMMANDS
-        .commands
-        .iter()
-        .find(|c| Some(c.definition.name) == asked);
-    let names: Vec<&str> = COMMANDS
-        .commands
-        .iter()
-        .map(|c| c.definition.name)
-        .collect();
-    let usage = match known {
-        Some(known) => format!("{} {} [OPTIONS]", COMMANDS.program, known.definition.name),
-        None => format!("{} [-h] {{{}}} ...", COMMANDS.program, names.join(",")),
-    };
-    message(format!(
-        "usage: {usage}\n{}: error: {error}",
-        COMMANDS.program
-    ));
-    Exit::FAILURE
 }

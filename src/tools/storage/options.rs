@@ -17,6 +17,7 @@ const HELP: Group = Group {
 pub static COMMANDS: Commands = Commands {
     program: "kafka-storage",
     about: "Formats the log directories of a node, and looks at them.",
+    globals: None,
     commands: &[
         Subcommand {
             definition: Definition {
@@ -32,6 +33,7 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            one_required: false,
             words: None,
         },
         Subcommand {
@@ -41,6 +43,7 @@ pub static COMMANDS: Commands = Commands {
                 "no-initial-controllers",
                 "initial-controllers",
             ],
+            one_required: false,
             words: None,
         },
         Subcommand {
@@ -62,6 +65,7 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            one_required: false,
             words: None,
         },
         Subcommand {
@@ -85,6 +89,7 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            one_required: false,
             words: None,
         },
         Subcommand {
@@ -95,11 +100,13 @@ pub static COMMANDS: Commands = Commands {
                 after: "",
             },
             exclusive: &[],
+            one_required: false,
             words: None,
         },
         Subcommand {
             definition: VERIFY,
             exclusive: &[],
+            one_required: false,
             words: Some("DIR"),
         },
     ],

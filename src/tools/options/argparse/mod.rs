@@ -1,6 +1,9 @@
 //! Parsing with the habits of Java's argparse4j: subcommands, one-letter names, unique prefixes of
 //! long names, the last of repeated values wins, errors end with `PROG: error: …`.
+pub mod text;
+
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use thiserror::Error;
 
@@ -12,6 +15,8 @@ pub struct Commands {
     /// The name in error messages, such as `kafka-storage`.
     pub program: &'static str,
     pub about: &'static str,
+    /// Options that stand before the subcommand: of no command, but of the same make.
+    pub globals: Option<&'static Subcommand>,
     pub commands: &'static [Subcommand],
 }
 
@@ -20,6 +25,8 @@ pub struct Subcommand {
     pub definition: Definition,
     /// Options of which at most one may be given.
     pub exclusive: &'static [&'static str],
+    /// Whether one of these must be given.
+    pub one_required: bool,
     /// What words without a dash are, such as `DIR`; `None`: there may be none.
     pub words: Option<&'static str>,
 }
@@ -28,7 +35,7 @@ pub struct Subcommand {
 #[derive(Debug)]
 pub struct Parsed {
     pub command: &'static Subcommand,
-    values: BTreeMap<&'static str, Vec<String>>,
+    values: Values,
 }
 
 impl Parsed {
@@ -38,6 +45,29 @@ impl Parsed {
 
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.last().map(String::as_str)
+    }
+
+    /// The value as a number.
+    pub fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, ArgumentError> {
+        let Some(value) = self.value(name) else {
+            return Ok(None);
+        };
+        value.parse().map(Some).map_err(|_| {
+            let option = self.command.definition.find(name);
+            let option = option.map_or_else(|| format!("--{name}"), names);
+            // Java's names for numbers of these sizes.
+            let kind = match size_of::<T>() {
+                2 => "Short",
+                8 => "Long",
+                _ => "Integer",
+            };
+            let value = value.to_owned();
+            ArgumentError::NotANumber {
+                option,
+                value,
+                kind,
+            }
+        })
     }
 
     pub fn values(&self, name: &str) -> &[String] {
@@ -62,6 +92,16 @@ pub enum ArgumentError {
     InvalidCommand { given: String, known: String },
     #[error("argument {0} is required")]
     Required(String),
+    #[error("one of the arguments {0} is required")]
+    OneRequired(String),
+    #[error(
+        "argument {option}: could not convert '{value}' to {kind} (For input string: \"{value}\")"
+    )]
+    NotANumber {
+        option: String,
+        value: String,
+        kind: &'static str,
+    },
     #[error("argument {0}: expected one argument")]
     ExpectedOne(String),
     #[error("argument {0}: not allowed with argument {1}")]
@@ -84,9 +124,16 @@ impl From<ArgumentError> for Stop {
     }
 }
 
+type Values = BTreeMap<&'static str, Vec<String>>;
+
 /// Parses the words that follow the tool's name.
 pub fn parse(commands: &'static Commands, args: &[String]) -> Result<Parsed, Stop> {
-    let (first, rest) = args.split_first().ok_or(ArgumentError::TooFew)?;
+    let mut values = Values::new();
+    let mut rest = args;
+    if let Some(globals) = commands.globals {
+        rest = parse_options(globals, args, true, &mut values)?;
+    }
+    let (first, rest) = rest.split_first().ok_or(ArgumentError::TooFew)?;
     if is_help(first) {
         return Err(Stop::Help(None));
     }
@@ -98,13 +145,34 @@ pub fn parse(commands: &'static Commands, args: &[String]) -> Result<Parsed, Sto
         .iter()
         .find(|command| command.definition.name == first)
         .ok_or_else(|| invalid_command(commands, first))?;
-    let values = parse_options(command, rest)?;
-    for option in command.definition.options() {
-        if option.required && !values.contains_key(option.name) {
-            return Err(ArgumentError::Required(names(option)).into());
-        }
+    parse_options(command, rest, false, &mut values)?;
+    require(command, &values)?;
+    if let Some(globals) = commands.globals {
+        require(globals, &values)?;
     }
     Ok(Parsed { command, values })
+}
+
+/// The subcommand that the words name, if they name one.
+pub fn command_of(commands: &'static Commands, args: &[String]) -> Option<&'static Subcommand> {
+    let mut known = commands.commands.iter();
+    known.find(|command| args.iter().any(|word| word == command.definition.name))
+}
+
+fn require(command: &Subcommand, values: &Values) -> Result<(), ArgumentError> {
+    for option in command.definition.options() {
+        if option.required && !values.contains_key(option.name) {
+            return Err(ArgumentError::Required(names(option)));
+        }
+    }
+    let given = |name: &&str| values.contains_key(*name);
+    if command.one_required && !command.exclusive.iter().any(given) {
+        let options = command.exclusive.iter();
+        let options = options.filter_map(|name| command.definition.find(name));
+        let options: Vec<String> = options.map(names).collect();
+        return Err(ArgumentError::OneRequired(options.join(" ")));
+    }
+    Ok(())
 }
 
 fn invalid_command(commands: &Commands, given: &str) -> ArgumentError {
@@ -119,22 +187,30 @@ fn invalid_command(commands: &Commands, given: &str) -> ArgumentError {
     }
 }
 
-fn parse_options(
+/// Reads the options of one command; those before the subcommand end with the first word that is
+/// none. What is left is returned.
+fn parse_options<'a>(
     command: &'static Subcommand,
-    args: &[String],
-) -> Result<BTreeMap<&'static str, Vec<String>>, Stop> {
-    let mut values: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    let mut words = args.iter().map(String::as_str).peekable();
-    while let Some(word) = words.next() {
+    args: &'a [String],
+    before_command: bool,
+    values: &mut Values,
+) -> Result<&'a [String], Stop> {
+    let mut rest = args;
+    while let Some((word, after)) = rest.split_first() {
         if is_help(word) {
-            return Err(Stop::Help(Some(command.definition.name)));
+            let name = command.definition.name;
+            return Err(Stop::Help((!before_command).then_some(name)));
         }
+        if before_command && !word.starts_with('-') {
+            return Ok(rest);
+        }
+        rest = after;
         if let Some(name) = command.words.filter(|_| !word.starts_with('-')) {
-            values.entry(name).or_default().push(word.to_owned());
+            values.entry(name).or_default().push(word.clone());
             continue;
         }
         let (option, attached) = find(&command.definition, word)?;
-        refuse_exclusive(command, option, &values)?;
+        refuse_exclusive(command, option, values)?;
         let entry = values.entry(option.name).or_default();
         match (option.takes, attached) {
             (Takes::Nothing, None) => {}
@@ -148,19 +224,22 @@ fn parse_options(
                 return Err(ArgumentError::NoValueTaken { option, how, value }.into());
             }
             (_, Some(value)) => entry.push(value.to_owned()),
-            (_, None) => match words.next_if(|next| !next.starts_with('-') || *next == "-") {
-                Some(value) => entry.push(value.to_owned()),
-                None => return Err(ArgumentError::ExpectedOne(names(option)).into()),
+            (_, None) => match rest.split_first() {
+                Some((value, after)) if !value.starts_with('-') || value == "-" => {
+                    entry.push(value.clone());
+                    rest = after;
+                }
+                _ => return Err(ArgumentError::ExpectedOne(names(option)).into()),
             },
         }
     }
-    Ok(values)
+    Ok(rest)
 }
 
 fn refuse_exclusive(
     command: &Subcommand,
     option: &Opt,
-    given: &BTreeMap<&'static str, Vec<String>>,
+    given: &Values,
 ) -> Result<(), ArgumentError> {
     if !command.exclusive.contains(&option.name) {
         return Ok(());
@@ -239,6 +318,7 @@ mod tests {
     static SAMPLE: Commands = Commands {
         program: "kafka-sample",
         about: "",
+        globals: None,
         commands: &[
             Subcommand {
                 definition: Definition {
@@ -257,6 +337,7 @@ mod tests {
                     after: "",
                 },
                 exclusive: &["standalone", "no-start"],
+                one_required: false,
                 words: None,
             },
             Subcommand {
@@ -267,6 +348,7 @@ mod tests {
                     after: "",
                 },
                 exclusive: &[],
+                one_required: false,
                 words: None,
             },
         ],
