@@ -1,5 +1,6 @@
 //! What tools that talk to a cluster share: their settings, their runtime, the words for failures.
 use std::future::Future;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,6 +46,14 @@ pub fn exception(error: &ClientError) -> String {
         _ => "org.apache.kafka.common.errors",
     };
     format!("{package}.{}", error.exception())
+}
+
+/// The time, in milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Ctrl-C and `kill`: the first one ends a tool's work in order, the second one at once.

@@ -17,6 +17,7 @@ pub mod features;
 pub mod get_offsets;
 pub mod groups;
 pub mod java_order;
+mod java_uuid;
 mod json_input;
 pub mod leader_election;
 pub mod listing;

@@ -1,7 +1,6 @@
 //! Which offsets a reset sets: the partitions it is about, and the place that was asked for.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{anyhow, bail};
 use jiff::civil::DateTime;
@@ -16,7 +15,7 @@ use crate::client::admin::{
     CommittedOffset, OffsetSpec, PARTITIONS_PER_RESPONSE, PartitionDescription,
 };
 use crate::client::config::IsolationLevel;
-use crate::tools::cluster::thrown_again;
+use crate::tools::cluster::{now_ms, thrown_again};
 use crate::tools::java_order::partition_order;
 use crate::tools::output::{Format, message};
 use crate::tools::usage::UsageError;
@@ -373,13 +372,6 @@ fn parse_duration(text: &str) -> anyhow::Result<i64> {
     let days = SpanRelativeTo::days_are_24_hours();
     let duration = span.to_duration(days).map_err(|_| wrong())?;
     i64::try_from(duration.as_millis()).map_err(|_| wrong())
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 #[cfg(test)]

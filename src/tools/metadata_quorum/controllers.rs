@@ -8,6 +8,7 @@ use crate::client::admin::{Admin, VoterEndpoint};
 use crate::config::Properties;
 use crate::protocol::Uuid;
 use crate::tools::cluster::thrown;
+use crate::tools::java_uuid::parse_id;
 use crate::tools::options::argparse::Parsed;
 use crate::tools::output::Printer;
 
@@ -61,21 +62,6 @@ pub async fn remove(admin: &Admin, parsed: &Parsed, printer: &mut Printer) -> an
     Ok(printer.line(format!(
         "{done} KRaft controller {id} with directory id {directory}"
     ))?)
-}
-
-/// An id as Java's `Uuid.fromString` reads it, with its words when it is none.
-fn parse_id(text: &str) -> anyhow::Result<Uuid> {
-    if text.len() > 24 {
-        let start: String = text.chars().take(24).collect();
-        bail!("Input string with prefix `{start}` is too long to be decoded as a base64 UUID");
-    }
-    text.parse().map_err(|_| {
-        let bytes = text.trim_end_matches('=').len() * 3 / 4;
-        anyhow!(
-            "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected \
-             16 bytes of a base64-encoded UUID"
-        )
-    })
 }
 
 fn node_id(properties: &Properties) -> anyhow::Result<i32> {

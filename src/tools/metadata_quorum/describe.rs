@@ -1,12 +1,11 @@
 //! `metadata-quorum describe`.
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::client::admin::QuorumInfo;
 use crate::protocol::Uuid;
 use crate::protocol::messages::describe_quorum_response::ReplicaState;
+use crate::tools::cluster::now_ms;
 use crate::tools::listing::{self, column, tabbed};
 use crate::tools::output::{Format, Printer};
 
@@ -185,13 +184,6 @@ fn ago(timestamp: i64, now: i64, what: &str) -> anyhow::Result<i64> {
         );
     }
     Ok(now - timestamp)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 #[cfg(test)]

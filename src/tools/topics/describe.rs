@@ -13,6 +13,7 @@ use crate::client::admin::{
 };
 use crate::protocol::{ErrorCode, Uuid};
 use crate::tools::java_order::hash_order;
+use crate::tools::java_uuid::parse_id;
 use crate::tools::output::{Format, message};
 
 /// `ConfigEntry::source` of a value that nobody set.
@@ -395,21 +396,6 @@ fn table_row(p: &PartitionDescription) -> Vec<String> {
 
 fn join(ids: &[i32]) -> String {
     ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// An id as Java's `Uuid.fromString` reads it, with its words when it is none.
-fn parse_id(text: &str) -> anyhow::Result<Uuid> {
-    if text.len() > 24 {
-        let start: String = text.chars().take(24).collect();
-        bail!("Input string with prefix `{start}` is too long to be decoded as a base64 UUID");
-    }
-    text.parse().map_err(|_| {
-        let bytes = text.trim_end_matches('=').len() * 3 / 4;
-        anyhow::anyhow!(
-            "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected \
-             16 bytes of a base64-encoded UUID"
-        )
-    })
 }
 
 #[cfg(test)]

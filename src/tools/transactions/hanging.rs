@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::{Command, failed, now_ms};
+use super::{Command, failed};
 use crate::client::TopicPartition;
 use crate::client::admin::{PARTITIONS_PER_RESPONSE, ProducerState, TransactionFilter};
 use crate::protocol::ErrorCode;
+use crate::tools::cluster::now_ms;
 
 /// Partitions and topics asked about at a time.
 const BATCH: usize = 500;

@@ -2,14 +2,12 @@
 mod hanging;
 mod options;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};
 
 use self::options::COMMANDS;
 use super::KAFKA_VERSION;
-use super::cluster::block_on;
+use super::cluster::{block_on, now_ms};
 use super::listing::{self, Column, column, tabbed};
 use super::options::argparse::Parsed;
 use super::output::{Format, Invocation, Printer};
@@ -60,13 +58,6 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
 /// A failure in the words of Kafka's tool.
 fn failed(what: impl std::fmt::Display) -> impl FnOnce(ClientError) -> anyhow::Error {
     move |error| anyhow!("{what}: {error}. Enable debug logging for additional detail.")
-}
-
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 impl Command<'_> {
