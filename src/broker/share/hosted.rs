@@ -389,6 +389,9 @@ impl Hosted {
             let settings = GroupSettings::of(&broker, &self.key.group);
             let writing = {
                 let mut state = self.state.lock();
+                if state.is_fenced {
+                    return;
+                }
                 let now_ms = broker.share.now_ms();
                 let write = state.machine.expire(&settings.limits, now_ms);
                 write.map(|write| self.begin_write(&broker, state.machine.state_epoch, &write))
