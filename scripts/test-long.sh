@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # The tests with their full numbers, in release: what takes too long for every push.
 #
-#   scripts/test-long.sh          500 kills under load, five swaps with genuine Kafka, 100,000 losses of power, 200,000 records through an exactly-once chain of each client, 150,000 through each Kafka Streams application that is killed, five minutes of mangled requests and of each kind of mangled file, a million random steps of each coordinator, all other property tests longer
+#   scripts/test-long.sh
 #
-# Environment, each with its default here: KAFKARS_KILL_ROUNDS=500, KAFKARS_POWER_CUTS=100000, KAFKARS_SWAP_TURNS=5, KAFKARS_CHAIN_RECORDS=200000, KAFKARS_STREAMS_LINES=50000, KAFKARS_FUZZ_SECONDS=300, KAFKARS_FUZZ_SEED=random, PROPTEST_CASES=4096, KAFKARS_STEPS=1000000.
+# 500 kills under load, five swaps with genuine Kafka, 100,000 losses of power, 200,000 records through an exactly-once
+# chain of each client, 150,000 lines through each Kafka Streams application that is killed, five minutes of mangled
+# requests and of each kind of mangled file, a million random steps of each coordinator, all property tests longer.
+# Each number is the default of a variable below, which the environment can set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
