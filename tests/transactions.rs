@@ -479,7 +479,10 @@ impl Left {
             let committed = connection.committed(&producer.transactional_id);
             committed.get(&place).map(|(offset, ..)| *offset)
         };
-        assert_eq!(offset(&self.committing), Some(7));
+        // Kafka answers with what its high watermark has passed, which may be a moment later.
+        until("the committed offset is seen", || {
+            (offset(&self.committing) == Some(7)).then_some(())
+        });
         assert_eq!(offset(&self.aborting), None);
         assert_eq!(offset(&self.open), None);
 
