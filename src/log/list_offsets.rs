@@ -88,11 +88,19 @@ impl Log {
                 }))
             }
             ListOffset::Tiered => Ok(None),
-            ListOffset::MaxTimestamp => self.look(|segments| self.max_timestamp(segments, bound)),
-            ListOffset::Timestamp(timestamp) => {
-                self.look(|segments| self.first_at_or_after(segments, timestamp, bound))
+            ListOffset::MaxTimestamp => {
+                self.look(|segments| self.max_timestamp(self.served(segments), bound))
             }
+            ListOffset::Timestamp(timestamp) => self
+                .look(|segments| self.first_at_or_after(self.served(segments), timestamp, bound)),
         }
+    }
+
+    /// The segments from the log start on. Those before may stay for a time: nothing of them is looked at.
+    fn served<'a>(&self, segments: &'a [Arc<Segment>]) -> &'a [Arc<Segment>] {
+        let start = self.log_start_offset();
+        let begun = segments.partition_point(|segment| segment.base_offset() <= start);
+        segments.get(begun.saturating_sub(1)..).unwrap_or_default()
     }
 
     fn max_timestamp(

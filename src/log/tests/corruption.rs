@@ -103,3 +103,33 @@ fn several_damaged_places_are_told_apart() {
     assert!(bad.starts_with(&expected), "{bad:?}");
     assert!(good.contains(&(BATCHES as i64 - 1)), "{good:?}");
 }
+
+#[test]
+fn nothing_below_the_log_start_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        segment_bytes: 400,
+        ..LogConfig::default()
+    };
+    let log = open(dir.path(), config.clone());
+    for n in 0..BATCHES {
+        append(&log, batch(&[&format!("value {n}")]));
+    }
+    log.commit_all().unwrap();
+    log.close(true).unwrap();
+    // The records deleted and their segments still there, as a crash leaves them.
+    let path = dir.path().join("t-0/00000000000000000000.log");
+    let len = std::fs::metadata(&path).unwrap().len() as usize;
+    std::fs::write(&path, vec![0x7f; len]).unwrap();
+    let options = LogOptions {
+        clean: true,
+        recovery_point: Some(BATCHES as i64),
+        log_start_offset: Some(40),
+        ..LogOptions::new(NOW_MS)
+    };
+    let log = Log::open(&dir.path().join("t-0"), tp(), config, options).unwrap();
+    for what in [ListOffset::Timestamp(0), ListOffset::MaxTimestamp] {
+        let found = log.list_offset(what, ReadLimit::LogEnd).unwrap().unwrap();
+        assert_eq!(found.offset, 40, "{what:?}");
+    }
+}
