@@ -8,6 +8,7 @@
 //! | `api/` | one file per API |
 //! | `partition.rs`, `delayed.rs`, `fetch_session.rs` | hosted partitions, who waits for them, what fetchers have |
 //! | `controller_driver.rs`, `publish.rs`, `topic_config.rs` | the thread that owns the metadata log, and what follows from its images |
+//! | `coordinators.rs` | the coordinators as the configuration has them |
 //! | `coordinator_log.rs`, `producer_ids.rs`, `auto_create.rs`, `internal_topics.rs` | what the coordinators and clients need to be there |
 //! | `transactions.rs` | markers, and the verification of what is written in transactions |
 //! | `directories.rs`, `full_disk.rs`, `relocation.rs` | log directories at run time: assignment, failure, lack of room, moves |
@@ -24,6 +25,7 @@ mod cleaner;
 mod context;
 mod controller_driver;
 mod coordinator_log;
+mod coordinators;
 mod delayed;
 mod directories;
 mod dispatch;

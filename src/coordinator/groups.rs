@@ -47,6 +47,17 @@ pub struct RequestContext {
     pub client_host: String,
 }
 
+impl RequestContext {
+    pub(super) fn caller(&self, fresh_id: String) -> Caller {
+        Caller {
+            api_version: self.api_version,
+            client_id: self.client_id.clone(),
+            client_host: self.client_host.clone(),
+            fresh_id,
+        }
+    }
+}
+
 pub struct GroupCoordinator<L: PartitionLog> {
     pub(super) runtime: Arc<Runtime<GroupShard, L>>,
     pub(super) config: GroupConfig,
@@ -118,6 +129,31 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         self.runtime.call(partition, request).await
     }
 
+    /// Has each group described by the shard that holds it. `is_offered`: whether there are such groups at all.
+    pub(super) async fn describe_each<D>(
+        &self,
+        groups: Vec<String>,
+        is_offered: bool,
+        call: fn(Vec<String>) -> GroupRequest,
+        described: fn(GroupReply) -> Option<Vec<D>>,
+        refused: fn(&str, ErrorCode) -> D,
+    ) -> Vec<D> {
+        let mut all = Vec::with_capacity(groups.len());
+        for group in groups {
+            let answer = match (is_offered, group.is_empty()) {
+                (false, _) => Err(ErrorCode::UnsupportedVersion),
+                (true, true) => Err(ErrorCode::InvalidGroupId),
+                (true, false) => self.ask(&group, call(vec![group.clone()])).await,
+            };
+            match answer.map(described) {
+                Ok(Some(described)) => all.extend(described),
+                Ok(None) => all.push(refused(&group, ErrorCode::UnknownServerError)),
+                Err(error) => all.push(refused(&group, error)),
+            }
+        }
+        all
+    }
+
     pub async fn join_group(
         &self,
         context: &RequestContext,
@@ -138,12 +174,7 @@ impl<L: PartitionLog> GroupCoordinator<L> {
             Some(error) => response::join_error(&member_id, error),
             None => {
                 let partition = self.partition_for(&request.group_id);
-                let caller = Caller {
-                    api_version: context.api_version,
-                    client_id: context.client_id.clone(),
-                    client_host: context.client_host.clone(),
-                    fresh_id: java_uuid(fastrand::u128(..)),
-                };
+                let caller = context.caller(java_uuid(fastrand::u128(..)));
                 match self
                     .runtime
                     .call(partition, GroupRequest::Join(caller, request))
@@ -428,12 +459,7 @@ impl<L: PartitionLog> GroupCoordinator<L> {
             };
         }
         let partition = self.partition_for(&request.group_id);
-        let caller = Caller {
-            api_version: context.api_version,
-            client_id: context.client_id.clone(),
-            client_host: context.client_host.clone(),
-            fresh_id: Uuid::from_random(fastrand::u128(..)).to_string(),
-        };
+        let caller = context.caller(Uuid::from_random(fastrand::u128(..)).to_string());
         let call = GroupRequest::ConsumerHeartbeat(caller, request);
         match self.runtime.call(partition, call).await {
             Ok(GroupReply::ConsumerHeartbeat(response)) => response,
@@ -445,28 +471,20 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         &self,
         request: ConsumerGroupDescribeRequest,
     ) -> ConsumerGroupDescribeResponse {
-        let mut response = ConsumerGroupDescribeResponse::default();
-        let is_offered = self.offers_consumer_groups();
-        for group in request.group_ids {
-            if group.is_empty() || !is_offered {
-                let error = match is_offered {
-                    true => ErrorCode::InvalidGroupId,
-                    false => ErrorCode::UnsupportedVersion,
-                };
-                let described = response::consumer_describe_error(&group, error);
-                response.groups.push(described);
-                continue;
-            }
-            let partition = self.partition_for(&group);
-            let call = GroupRequest::ConsumerDescribe(vec![group.clone()]);
-            match self.runtime.call(partition, call).await {
-                Ok(GroupReply::ConsumerDescribe(described)) => response.groups.extend(described),
-                other => response
-                    .groups
-                    .push(response::consumer_describe_error(&group, error_of(other))),
-            }
+        let described = self.describe_each(
+            request.group_ids,
+            self.offers_consumer_groups(),
+            GroupRequest::ConsumerDescribe,
+            |reply| match reply {
+                GroupReply::ConsumerDescribe(described) => Some(described),
+                _ => None,
+            },
+            response::consumer_describe_error,
+        );
+        ConsumerGroupDescribeResponse {
+            groups: described.await,
+            ..Default::default()
         }
-        response
     }
 
     /// The cluster's metadata is another now. What is told here holds for shards that are loaded

@@ -2,6 +2,8 @@
 //! lock that is never held across an await. It loads a partition by replaying it, appends what a
 //! shard decides, replays that, holds the answers until the high watermark covers it, and calls the
 //! shard when its deadlines pass.
+mod append;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -15,16 +17,9 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::load;
-use super::shard::{
-    Answer, Decision, EncodedRecord, Now, Shard, Token, TransactionEnd, Transactional,
-    append_error_to_client,
-};
+use super::shard::{Answer, Decision, Now, Shard, Token, Transactional, append_error_to_client};
 use crate::protocol::ErrorCode;
-use crate::record::control::{TransactionMarker, transaction_marker};
-use crate::record::{BatchBuilder, BatchError, BatchMeta, Compression};
-
-/// Records that need not be atomic go out in batches of about this size.
-const BATCH_BYTES_MAX: usize = 512 * 1024;
+use crate::record::Compression;
 
 /// Where an appended batch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -417,128 +412,6 @@ impl<S: Shard, L: PartitionLog> Runtime<S, L> {
             shard.check_invariants();
         }
         self.release(slot, state);
-    }
-
-    /// Appends and replays. The error is the client's.
-    fn append(
-        &self,
-        partition: i32,
-        state: &mut SlotState<S>,
-        now: Now,
-        records: Vec<S::Record>,
-        batching: Batching,
-    ) -> Result<(), ErrorCode> {
-        let transaction = batching.transaction;
-        let kind = match transaction {
-            None => BatchKind::Plain,
-            Some(Transactional { verification, .. }) => BatchKind::Transactional { verification },
-        };
-        let mut records = records.into_iter().peekable();
-        while records.peek().is_some() {
-            let mut encoded = Vec::new();
-            let mut batch = Vec::new();
-            let mut size = 0;
-            while let Some(record) = records.next_if(|_| batching.atomic || size < BATCH_BYTES_MAX)
-            {
-                let pair = S::encode(&record).map_err(|error| {
-                    error!(
-                        "a coordinator record of partition {partition} cannot be written: {error}"
-                    );
-                    ErrorCode::UnknownServerError
-                })?;
-                size += pair.0.len() + pair.1.as_ref().map_or(0, Bytes::len);
-                encoded.push(pair);
-                batch.push(record);
-            }
-            let bytes = self
-                .encode_batch(&encoded, transaction, now)
-                .map_err(|error| {
-                    error!(
-                        "a coordinator batch of partition {partition} cannot be written: {error}"
-                    );
-                    ErrorCode::UnknownServerError
-                })?;
-            let appended = self.write(partition, bytes, kind, now)?;
-            state.end_offset = appended.last_offset + 1;
-            let producer_id = transaction.map(|transaction| transaction.producer_id);
-            if let Stage::Active(shard) = &mut state.stage {
-                for (offset, record) in (appended.base_offset..).zip(batch) {
-                    shard.replay(offset, producer_id, record);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends the end of a transaction and replays it.
-    fn append_marker(
-        &self,
-        partition: i32,
-        state: &mut SlotState<S>,
-        now: Now,
-        end: TransactionEnd,
-    ) -> Result<(), ErrorCode> {
-        let marker = TransactionMarker {
-            commit: end.committed,
-            coordinator_epoch: end.coordinator_epoch,
-        };
-        let (producer_id, epoch) = (end.producer_id, end.producer_epoch);
-        let batch =
-            transaction_marker(marker, producer_id, epoch, now.wall_ms).map_err(|error| {
-                error!("a marker for coordinator partition {partition} cannot be written: {error}");
-                ErrorCode::UnknownServerError
-            })?;
-        let kind = BatchKind::Marker {
-            transaction_version: end.transaction_version,
-        };
-        let appended = self.write(partition, batch, kind, now)?;
-        state.end_offset = appended.last_offset + 1;
-        if let Stage::Active(shard) = &mut state.stage {
-            shard.replay_end_transaction(producer_id, end.committed);
-        }
-        Ok(())
-    }
-
-    fn write(
-        &self,
-        partition: i32,
-        batch: Bytes,
-        kind: BatchKind,
-        now: Now,
-    ) -> Result<Appended, ErrorCode> {
-        let appended = self.log.append(partition, batch, kind, now.wall_ms);
-        appended.map_err(|error| {
-            // A producer's mistake is no trouble of the log.
-            if kind == BatchKind::Plain {
-                error!(
-                    "coordinator partition {partition} cannot be appended to: {}",
-                    error.name()
-                );
-            }
-            append_error_to_client(error)
-        })
-    }
-
-    fn encode_batch(
-        &self,
-        records: &[EncodedRecord],
-        transaction: Option<Transactional>,
-        now: Now,
-    ) -> Result<Bytes, BatchError> {
-        let mut builder = BatchBuilder::new();
-        for (key, value) in records {
-            builder.append(now.wall_ms, Some(key), value.as_deref(), &[])?;
-        }
-        let mut meta = BatchMeta {
-            compression: self.config.compression,
-            ..BatchMeta::default()
-        };
-        if let Some(transaction) = transaction {
-            meta.producer_id = transaction.producer_id;
-            meta.producer_epoch = transaction.producer_epoch;
-            meta.transactional = true;
-        }
-        builder.finish(&meta)
     }
 
     fn release(&self, slot: &Slot<S>, state: &mut SlotState<S>) {

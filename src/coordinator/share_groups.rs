@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::group::{
-    Caller, Deletion, GroupReply, GroupRequest, InitializeState, Refusal, SharePartitions,
-    ShareReply, ShareRequest, response,
+    Deletion, GroupReply, GroupRequest, InitializeState, Refusal, SharePartitions, ShareReply,
+    ShareRequest, response,
 };
 use super::groups::{GroupCoordinator, RequestContext};
 use super::runtime::PartitionLog;
@@ -39,12 +39,7 @@ impl<L: PartitionLog> GroupCoordinator<L> {
             return (response, None);
         }
         let group = request.group_id.clone();
-        let caller = Caller {
-            api_version: context.api_version,
-            client_id: context.client_id.clone(),
-            client_host: context.client_host.clone(),
-            fresh_id: String::new(),
-        };
+        let caller = context.caller(String::new());
         let call = ShareRequest::Heartbeat(caller, request);
         match self.ask_share(&group, call).await {
             Ok(ShareReply::Heartbeat(response, initialize)) => (response, initialize),
@@ -56,25 +51,20 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         &self,
         request: ShareGroupDescribeRequest,
     ) -> ShareGroupDescribeResponse {
-        let mut response = ShareGroupDescribeResponse::default();
-        for group in request.group_ids {
-            if group.is_empty() {
-                let error = ErrorCode::InvalidGroupId;
-                let described = response::share_describe_error(&group, error);
-                response.groups.push(described);
-                continue;
-            }
-            let call = ShareRequest::Describe(vec![group.clone()]);
-            match self.ask_share(&group, call).await {
-                Ok(ShareReply::Describe(described)) => response.groups.extend(described),
-                other => {
-                    let error = error_of(other);
-                    let described = response::share_describe_error(&group, error);
-                    response.groups.push(described);
-                }
-            }
+        let described = self.describe_each(
+            request.group_ids,
+            true,
+            |groups| GroupRequest::Share(ShareRequest::Describe(groups)),
+            |reply| match reply {
+                GroupReply::Share(ShareReply::Describe(described)) => Some(described),
+                _ => None,
+            },
+            response::share_describe_error,
+        );
+        ShareGroupDescribeResponse {
+            groups: described.await,
+            ..Default::default()
         }
-        response
     }
 
     /// The share coordinator has begun these states, or has refused to.

@@ -1,5 +1,5 @@
 //! The APIs of streams groups (KIP-1071) as the broker's handlers call them.
-use super::group::{Caller, GroupReply, GroupRequest, response};
+use super::group::{GroupReply, GroupRequest, response};
 use super::groups::{GroupCoordinator, RequestContext, error_of};
 use super::runtime::PartitionLog;
 use crate::protocol::messages::create_topics_request::CreatableTopic;
@@ -34,12 +34,7 @@ impl<L: PartitionLog> GroupCoordinator<L> {
             });
         }
         let partition = self.partition_for(&request.group_id);
-        let caller = Caller {
-            api_version: context.api_version,
-            client_id: context.client_id.clone(),
-            client_host: context.client_host.clone(),
-            fresh_id: Uuid::from_random(fastrand::u128(..)).to_string(),
-        };
+        let caller = context.caller(Uuid::from_random(fastrand::u128(..)).to_string());
         let call = GroupRequest::StreamsHeartbeat(caller, request);
         match self.runtime.call(partition, call).await {
             Ok(GroupReply::StreamsHeartbeat(response, to_create)) => (response, to_create),
@@ -51,27 +46,19 @@ impl<L: PartitionLog> GroupCoordinator<L> {
         &self,
         request: StreamsGroupDescribeRequest,
     ) -> StreamsGroupDescribeResponse {
-        let mut response = StreamsGroupDescribeResponse::default();
-        let is_offered = self.offers_streams_groups();
-        for group in request.group_ids {
-            if group.is_empty() || !is_offered {
-                let error = match is_offered {
-                    true => ErrorCode::InvalidGroupId,
-                    false => ErrorCode::UnsupportedVersion,
-                };
-                let described = response::streams_describe_error(&group, error);
-                response.groups.push(described);
-                continue;
-            }
-            let partition = self.partition_for(&group);
-            let call = GroupRequest::StreamsDescribe(vec![group.clone()]);
-            match self.runtime.call(partition, call).await {
-                Ok(GroupReply::StreamsDescribe(described)) => response.groups.extend(described),
-                other => response
-                    .groups
-                    .push(response::streams_describe_error(&group, error_of(other))),
-            }
+        let described = self.describe_each(
+            request.group_ids,
+            self.offers_streams_groups(),
+            GroupRequest::StreamsDescribe,
+            |reply| match reply {
+                GroupReply::StreamsDescribe(described) => Some(described),
+                _ => None,
+            },
+            response::streams_describe_error,
+        );
+        StreamsGroupDescribeResponse {
+            groups: described.await,
+            ..Default::default()
         }
-        response
     }
 }

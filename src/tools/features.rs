@@ -73,7 +73,7 @@ static COMMANDS: Commands = Commands {
     about: "Shows the levels of features, and changes them.",
     globals: Some(&GLOBALS),
     commands: &[
-        command(
+        Subcommand::new(
             "describe",
             "Show supported levels and those in force",
             &[
@@ -84,7 +84,7 @@ static COMMANDS: Commands = Commands {
                 OUTPUT,
             ],
         ),
-        command(
+        Subcommand::new(
             "upgrade",
             "Raise levels",
             &[Group {
@@ -92,7 +92,7 @@ static COMMANDS: Commands = Commands {
                 options: &[METADATA, RELEASE, LEVEL, DRY_RUN],
             }],
         ),
-        command(
+        Subcommand::new(
             "downgrade",
             "Lower levels",
             &[Group {
@@ -100,7 +100,7 @@ static COMMANDS: Commands = Commands {
                 options: &[METADATA, RELEASE, LEVEL, UNSAFE, DRY_RUN],
             }],
         ),
-        command(
+        Subcommand::new(
             "disable",
             "Switch features off",
             &[Group {
@@ -112,7 +112,7 @@ static COMMANDS: Commands = Commands {
                 ],
             }],
         ),
-        command(
+        Subcommand::new(
             "version-mapping",
             "Show the levels that belong to a release",
             &[Group {
@@ -120,7 +120,7 @@ static COMMANDS: Commands = Commands {
                 options: &[RELEASE],
             }],
         ),
-        command(
+        Subcommand::new(
             "feature-dependencies",
             "Show what levels of features need",
             &[Group {
@@ -136,20 +136,6 @@ static COMMANDS: Commands = Commands {
         ),
     ],
 };
-
-const fn command(name: &'static str, about: &'static str, groups: &'static [Group]) -> Subcommand {
-    Subcommand {
-        definition: Definition {
-            name,
-            about,
-            groups,
-            after: "",
-        },
-        exclusive: &[],
-        one_required: false,
-        words: None,
-    }
-}
 
 pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
     let parsed = match argparse::parse(&COMMANDS, &invocation.args) {

@@ -53,7 +53,7 @@ static COMMANDS: Commands = Commands {
     about: "Shows and changes the quorum of controllers.",
     globals: Some(&GLOBALS),
     commands: &[
-        command(
+        Subcommand::new(
             "describe",
             "Show the quorum",
             &[
@@ -68,7 +68,7 @@ static COMMANDS: Commands = Commands {
                 OUTPUT,
             ],
         ),
-        command(
+        Subcommand::new(
             "add-controller",
             "Make the controller of --command-config a voter",
             &[Group {
@@ -76,7 +76,7 @@ static COMMANDS: Commands = Commands {
                 options: &[DRY_RUN],
             }],
         ),
-        command(
+        Subcommand::new(
             "remove-controller",
             "Take a controller's vote",
             &[Group {
@@ -94,20 +94,6 @@ static COMMANDS: Commands = Commands {
         ),
     ],
 };
-
-const fn command(name: &'static str, about: &'static str, groups: &'static [Group]) -> Subcommand {
-    Subcommand {
-        definition: Definition {
-            name,
-            about,
-            groups,
-            after: "",
-        },
-        exclusive: &[],
-        one_required: false,
-        words: None,
-    }
-}
 
 pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
     let parsed = match subcommands::read(&COMMANDS, &invocation, Exit::SUCCESS)? {

@@ -33,20 +33,6 @@ static GLOBALS: Subcommand = Subcommand {
     words: None,
 };
 
-const fn command(name: &'static str, about: &'static str, groups: &'static [Group]) -> Subcommand {
-    Subcommand {
-        definition: Definition {
-            name,
-            about,
-            groups,
-            after: "",
-        },
-        exclusive: &[],
-        one_required: false,
-        words: None,
-    }
-}
-
 const TOPIC: Opt = Opt::value("topic", "TOPIC", "The topic").required();
 const PARTITION: Opt = Opt::value("partition", "N", "The partition").required();
 
@@ -55,7 +41,7 @@ pub static COMMANDS: Commands = Commands {
     about: "Shows transactions and the producers behind them, and ends those that hang.",
     globals: Some(&GLOBALS),
     commands: &[
-        command(
+        Subcommand::new(
             "list",
             "List transactions",
             &[
@@ -73,7 +59,7 @@ pub static COMMANDS: Commands = Commands {
                 OUTPUT,
             ],
         ),
-        command(
+        Subcommand::new(
             "describe",
             "Show the state of a transactional id",
             &[
@@ -86,7 +72,7 @@ pub static COMMANDS: Commands = Commands {
                 OUTPUT,
             ],
         ),
-        command(
+        Subcommand::new(
             "describe-producers",
             "Show the producers of a partition",
             &[
@@ -105,7 +91,7 @@ pub static COMMANDS: Commands = Commands {
                 OUTPUT,
             ],
         ),
-        command(
+        Subcommand::new(
             "abort",
             "Abort a transaction that hangs",
             &[
@@ -124,7 +110,7 @@ pub static COMMANDS: Commands = Commands {
                 },
             ],
         ),
-        command(
+        Subcommand::new(
             "find-hanging",
             "Find transactions that nobody will end",
             &[
@@ -144,7 +130,7 @@ pub static COMMANDS: Commands = Commands {
                 OUTPUT,
             ],
         ),
-        command(
+        Subcommand::new(
             "forceTerminateTransaction",
             "End a transaction by fencing its producer",
             &[Group {

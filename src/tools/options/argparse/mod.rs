@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::{Definition, Opt, Takes};
+use super::{Definition, Group, Opt, Takes};
 
 /// A tool with subcommands, each with its own options.
 #[derive(Debug)]
@@ -29,6 +29,27 @@ pub struct Subcommand {
     pub one_required: bool,
     /// What words without a dash are, such as `DIR`; `None`: there may be none.
     pub words: Option<&'static str>,
+}
+
+impl Subcommand {
+    /// With options that go together as they please, and without words.
+    pub const fn new(
+        name: &'static str,
+        about: &'static str,
+        groups: &'static [Group],
+    ) -> Subcommand {
+        Subcommand {
+            definition: Definition {
+                name,
+                about,
+                groups,
+                after: "",
+            },
+            exclusive: &[],
+            one_required: false,
+            words: None,
+        }
+    }
 }
 
 /// The subcommand and the options that were given.
