@@ -107,8 +107,15 @@ impl Log {
     ) -> Result<usize, LogError> {
         let segments = self.segments.load();
         let high_watermark = self.high_watermark();
+        if reason == Reason::Start {
+            // By their names alone: what is in them concerns nobody any more, and may be damaged.
+            let bound = self.log_start_offset().min(high_watermark);
+            let begun = segments.partition_point(|segment| segment.base_offset() <= bound);
+            return Ok(begun.saturating_sub(1));
+        }
+        let by_time = reason == Reason::Time;
         let mut excess = match u64::try_from(config.retention_bytes) {
-            Ok(bound) if reason == Reason::Size => self.size_of(&segments)?.saturating_sub(bound),
+            Ok(bound) if !by_time => self.size_of(&segments)?.saturating_sub(bound),
             _ => 0,
         };
         let mut count = 0;
@@ -119,13 +126,11 @@ impl Log {
             if end > high_watermark || (next.is_none() && size == 0) {
                 break;
             }
-            let gone = match reason {
-                Reason::Start => next.is_some_and(|next| next <= self.log_start_offset()),
-                Reason::Time => {
-                    config.retention_ms >= 0
-                        && now_ms.saturating_sub(self.newest(segment)?) > config.retention_ms
-                }
-                Reason::Size => config.retention_bytes >= 0 && excess >= u64::from(size),
+            let gone = if by_time {
+                config.retention_ms >= 0
+                    && now_ms.saturating_sub(self.newest(segment)?) > config.retention_ms
+            } else {
+                config.retention_bytes >= 0 && excess >= u64::from(size)
             };
             if !gone {
                 break;

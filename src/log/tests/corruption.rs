@@ -132,4 +132,7 @@ fn nothing_below_the_log_start_is_looked_at() {
         let found = log.list_offset(what, ReadLimit::LogEnd).unwrap().unwrap();
         assert_eq!(found.offset, 40, "{what:?}");
     }
+    log.set_high_watermark(log.log_end_offset()).unwrap();
+    assert!(log.apply_retention(NOW_MS).unwrap() > 0);
+    assert!(!path.exists());
 }
