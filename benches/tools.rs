@@ -36,6 +36,9 @@ fn main() {
     if options.wants("console") {
         consoles(&options, &systems, &node, dir.path(), &mut report);
     }
+    if options.wants("perf-test") {
+        perf_tests(&options, &systems, &node, dir.path(), &mut report);
+    }
     println!("load average after: {}\n", process::load_average());
     let missed = report.print();
     println!("\ntargets missed: {missed}");
@@ -129,6 +132,42 @@ fn add(report: &mut Report, name: &str, size: u64, costs: &[Cost]) {
         ours.peak_rss_mb,
         peak,
     );
+}
+
+/// The load tools, each into or out of a topic of its own.
+fn perf_tests(options: &Options, systems: &[System], node: &Node, dir: &Path, report: &mut Report) {
+    let size = options.size("BENCH_FILE_MB", 1000, 100) * 1_000_000;
+    let records = (size / LINE as u64).to_string();
+    for rep in 0..options.reps {
+        let mut produced = Vec::new();
+        let mut consumed = Vec::new();
+        for system in systems {
+            let topic = format!("load-{}-{rep}", system.name());
+            node.connect().create_topic(&topic, 1);
+            let _ = warm_page_cache(dir, size * 5 / 4);
+            let mut command = system.tool("producer-perf-test");
+            command.args(["--topic", &topic, "--bootstrap-server", &node.bootstrap()]);
+            command.args(["--num-records", &records, "--throughput", "-1"]);
+            command.args(["--record-size", &LINE.to_string()]);
+            produced.push(process::run(command, Stdio::null(), Stdio::null()));
+            let mut command = system.tool("consumer-perf-test");
+            command.args(["--topic", &topic, "--bootstrap-server", &node.bootstrap()]);
+            command.args(["--num-records", &records]);
+            consumed.push(process::run(command, Stdio::null(), Stdio::null()));
+            node.connect().delete_topic(&topic);
+        }
+        add_load(report, "producer-perf-test", size, &produced);
+        add_load(report, "consumer-perf-test", size, &consumed);
+    }
+}
+
+fn add_load(report: &mut Report, name: &str, size: u64, costs: &[Cost]) {
+    let (ours, genuine) = (costs[0], costs.get(1).copied());
+    let cpu = |cost: Cost| cost.cpu_s / (size as f64 / GB);
+    let rate = |cost: Cost| size as f64 / 1e6 / cost.wall_s;
+    let (cpu_target, rate_target) = (Target::RatioAtMost(1.0 / 3.0), Target::RatioAtLeast(2.0));
+    report.add(name, "CPU s/GB", cpu_target, cpu(ours), genuine.map(cpu));
+    report.add(name, "MB/s", rate_target, rate(ours), genuine.map(rate));
 }
 
 fn produce_file(system: System, node: &Node, topic: &str, input: &PathBuf) -> Cost {

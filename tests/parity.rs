@@ -9,10 +9,12 @@ use support::genuine::Genuine;
 use support::{kafkars, root, skip};
 
 /// The cases of the tools that are built in. Those of `storage` are run in `tools.rs`: they need no broker.
-const CASES: [&str; 22] = [
+const CASES: [&str; 24] = [
     "topics-*",
-    "producer-[!p]*",
-    "consumer-[!p]*",
+    "producer-*",
+    "consumer-*",
+    "e2e-latency",
+    "verifiable-producer",
     // Without groups-tool-list, which needs a console consumer that speaks KIP-848's protocol.
     "groups-[!t]*",
     "get-offsets-*",

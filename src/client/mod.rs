@@ -42,6 +42,7 @@ pub mod errors;
 pub mod metadata;
 pub mod outage;
 pub mod producer;
+pub mod traffic;
 
 pub use cluster::Client;
 pub use config::ClientConfig;

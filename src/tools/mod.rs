@@ -2,8 +2,10 @@
 //!
 //! `bin/kafkars.rs` calls [`run`] with the whole command line; [`registry`] knows every tool.
 //! Options are data ([`options`]); printing goes through [`output`] alone.
+mod alone;
 pub mod broker_api_versions;
 pub mod client_metrics;
+mod client_metrics_report;
 pub mod cluster;
 pub mod cluster_tool;
 pub mod configs;
@@ -11,14 +13,21 @@ pub mod connect_standalone;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod consumer_groups;
+pub mod consumer_perf;
+mod counted;
 mod daemon;
+mod date_format;
 pub mod delete_records;
+pub mod e2e_latency;
+mod events;
 pub mod features;
 pub mod get_offsets;
 pub mod groups;
+mod java_format;
 pub mod java_order;
 mod java_uuid;
 mod json_input;
+mod latencies;
 pub mod leader_election;
 pub mod listing;
 pub mod log_dirs;
@@ -26,6 +35,7 @@ pub mod logging;
 pub mod metadata_quorum;
 pub mod options;
 pub mod output;
+pub mod producer_perf;
 pub mod reassign_partitions;
 pub mod registry;
 pub mod server_start;
@@ -33,9 +43,12 @@ pub mod server_stop;
 pub mod session;
 pub mod storage;
 pub mod subcommands;
+mod throttle;
 pub mod topics;
 pub mod transactions;
 mod usage;
+pub mod verifiable_consumer;
+pub mod verifiable_producer;
 
 use std::ffi::OsString;
 use std::io;

@@ -4,9 +4,10 @@ use tracing::Level;
 use super::output::Invocation;
 use super::{
     broker_api_versions, client_metrics, cluster_tool, configs, connect_standalone,
-    console_consumer, console_producer, consumer_groups, delete_records, features, get_offsets,
-    groups, leader_election, log_dirs, metadata_quorum, reassign_partitions, server_start,
-    server_stop, storage, topics, transactions,
+    console_consumer, console_producer, consumer_groups, consumer_perf, delete_records,
+    e2e_latency, features, get_offsets, groups, leader_election, log_dirs, metadata_quorum,
+    producer_perf, reassign_partitions, server_start, server_stop, storage, topics, transactions,
+    verifiable_consumer, verifiable_producer,
 };
 
 /// How a tool ended; the numbers are Kafka's.
@@ -100,12 +101,12 @@ pub const SECTIONS: &[Section] = &[
         missing("connect-plugin-path", "List the connectors that are installed"),
     ] },
     Section { heading: "Measure and test", tools: &[
-        missing("producer-perf-test", "Measure producing"),
-        missing("consumer-perf-test", "Measure consuming"),
+        tool("producer-perf-test", "Measure producing", producer_perf::run),
+        tool("consumer-perf-test", "Measure consuming", consumer_perf::run),
         missing("share-consumer-perf-test", "Measure consuming through a share group"),
-        missing("e2e-latency", "Measure the time from producing to consuming"),
-        missing("verifiable-producer", "Produce numbered records, reporting as JSON"),
-        missing("verifiable-consumer", "Consume, reporting as JSON"),
+        tool("e2e-latency", "Measure the time from producing to consuming", e2e_latency::run),
+        tool("verifiable-producer", "Produce numbered records, reporting as JSON", verifiable_producer::run),
+        tool("verifiable-consumer", "Consume, reporting as JSON", verifiable_consumer::run),
         missing("verifiable-share-consumer", "Consume through a share group, reporting as JSON"),
         missing("jmx", "Read the metrics of a JVM"),
     ] },

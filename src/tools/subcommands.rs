@@ -85,9 +85,9 @@ fn spelled(option: &Opt) -> String {
         .unwrap_or_default();
     match option.takes {
         super::options::Takes::Nothing => format!("{short}--{}", option.name),
-        super::options::Takes::Value(value) | super::options::Takes::OptionalValue(value) => {
-            format!("{short}--{} {value}", option.name)
-        }
+        super::options::Takes::Value(value)
+        | super::options::Takes::OptionalValue(value)
+        | super::options::Takes::Values(value) => format!("{short}--{} {value}", option.name),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::client::config::{Backoff, ClientConfig};
 use crate::client::connection::{Connection, ConnectionConfig, Endpoint};
 use crate::client::errors::{ClientError, Result};
 use crate::client::outage::Outages;
+use crate::client::traffic::Traffic;
 
 /// What a connection is for. A broker answers one connection's requests one after another, so a
 /// fetch that waits for records, or a join that waits for members, has its own.
@@ -30,6 +31,7 @@ pub struct Links {
     connection: ConnectionConfig,
     backoff: Backoff,
     outages: Outages,
+    pub traffic: Traffic,
     tasks: TaskTracker,
     cancel: CancellationToken,
     links: Mutex<HashMap<Address, Arc<Link>>>,
@@ -76,6 +78,7 @@ impl Links {
             connection: config.connection.clone(),
             backoff: config.reconnect_backoff,
             outages,
+            traffic: Traffic::default(),
             tasks,
             cancel,
             links: Mutex::default(),
@@ -172,6 +175,7 @@ impl Links {
         let opening = Connection::open(
             endpoint.clone(),
             &self.connection,
+            self.traffic.node(endpoint.id),
             &self.tasks,
             &self.cancel,
         );

@@ -24,6 +24,7 @@ use super::connection::{Connection, Endpoint};
 use super::errors::{ClientError, Result};
 use super::metadata::ClusterMetadata;
 use super::outage::Outages;
+use super::traffic::Traffic;
 
 /// A client of one cluster; clones share connections and metadata. The last clone to go, or
 /// [`Client::close`], ends its tasks.
@@ -72,6 +73,11 @@ impl Client {
 
     pub fn config(&self) -> &ClientConfig {
         &self.inner.config
+    }
+
+    /// What went over its connections so far.
+    pub fn traffic(&self) -> &Traffic {
+        &self.inner.links.traffic
     }
 
     /// The present metadata; empty before the first update.

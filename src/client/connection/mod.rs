@@ -20,6 +20,7 @@ pub use api_versions::ApiVersions;
 use frame_reader::FrameReader;
 
 use crate::client::errors::{ClientError, Result};
+use crate::client::traffic::NodeTraffic;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::wire::Reader;
 use crate::protocol::{Message, Request, frame};
@@ -100,6 +101,7 @@ impl Connection {
     pub(crate) async fn open(
         endpoint: Endpoint,
         config: &ConnectionConfig,
+        traffic: Arc<NodeTraffic>,
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Result<Self> {
@@ -117,7 +119,14 @@ impl Connection {
         };
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let closed = cancel.child_token();
-        let task = task::Task::new(reader, requests, closed.clone(), config.max_idle, &endpoint);
+        let task = task::Task::new(
+            reader,
+            requests,
+            closed.clone(),
+            config.max_idle,
+            &endpoint,
+            traffic,
+        );
         tasks.spawn(task.run(stream));
         Ok(Self {
             shared: Arc::new(Shared {

@@ -1,5 +1,6 @@
 //! The task behind a connection: one loop that writes, reads, keeps order and keeps time.
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BufMut;
@@ -13,6 +14,7 @@ use super::frame_reader::FrameReader;
 use super::output::Output;
 use super::{Endpoint, Reply, ResponseFrame};
 use crate::client::errors::{ClientError, Result};
+use crate::client::traffic::NodeTraffic;
 use crate::protocol::wire::{Encoded, Reader};
 use crate::protocol::{ApiKey, Message, header::ResponseHeader};
 
@@ -22,6 +24,9 @@ const IN_FLIGHT_MAX: usize = 128;
 const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long the timer sleeps when there is no deadline.
 const FAR_AWAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Before every frame.
+const LENGTH_BYTES: usize = 4;
 
 pub struct Outgoing {
     pub frame: Encoded,
@@ -37,6 +42,7 @@ struct InFlight {
     key: ApiKey,
     version: i16,
     correlation_id: i32,
+    queued: Instant,
     deadline: Instant,
     reply: Option<Reply>,
 }
@@ -61,6 +67,7 @@ pub struct Task {
     closed: CancellationToken,
     max_idle: Option<Duration>,
     peer: String,
+    traffic: Arc<NodeTraffic>,
     output: Output,
     in_flight: VecDeque<InFlight>,
     unanswered: VecDeque<Unanswered>,
@@ -80,6 +87,7 @@ impl Task {
         closed: CancellationToken,
         max_idle: Option<Duration>,
         peer: &Endpoint,
+        traffic: Arc<NodeTraffic>,
     ) -> Self {
         Self {
             reader,
@@ -87,6 +95,7 @@ impl Task {
             closed,
             max_idle,
             peer: peer.to_string(),
+            traffic,
             output: Output::default(),
             in_flight: VecDeque::new(),
             unanswered: VecDeque::new(),
@@ -96,7 +105,9 @@ impl Task {
     }
 
     pub async fn run(mut self, mut stream: TcpStream) {
+        self.traffic.opened();
         let error = self.serve(&mut stream).await;
+        self.traffic.closed();
         tracing::debug!("connection to {} ended: {error}", self.peer);
         self.closed.cancel();
         let _peer_may_be_gone = stream.shutdown().await;
@@ -162,12 +173,14 @@ impl Task {
     fn queue(&mut self, request: Outgoing) -> Result<()> {
         self.last_used = Instant::now();
         self.queued_bytes += request.frame.total_len as u64;
+        self.traffic.request(request.frame.total_len);
         self.output.push(request.frame)?;
         if request.answered {
             self.in_flight.push_back(InFlight {
                 key: request.key,
                 version: request.version,
                 correlation_id: request.correlation_id,
+                queued: self.last_used,
                 deadline: request.deadline,
                 reply: request.reply,
             });
@@ -213,6 +226,8 @@ impl Task {
             let Some(request) = self.in_flight.pop_front() else {
                 return Step::Ended(ClientError::protocol("a response came without a request"));
             };
+            let latency = self.last_used.saturating_duration_since(request.queued);
+            self.traffic.response(frame.len() + LENGTH_BYTES, latency);
             let mut reader = Reader::new(frame);
             let header_version = request.key.response_header_version(request.version);
             match ResponseHeader::decode(&mut reader, header_version) {

@@ -108,8 +108,9 @@ where
         rack: None,
     };
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-    let opening =
-        tokio::spawn(async move { Connection::open(endpoint, &config, &tasks, &cancel).await });
+    let opening = tokio::spawn(async move {
+        Connection::open(endpoint, &config, Arc::default(), &tasks, &cancel).await
+    });
     let peer = Peer(listener.accept().await.unwrap().0);
     let script = tokio::spawn(script(peer));
     (opening.await.unwrap(), script)

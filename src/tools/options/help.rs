@@ -33,6 +33,7 @@ fn argument(option: &Opt) -> Arg {
     match option.takes {
         Takes::Nothing => arg.action(ArgAction::SetTrue),
         Takes::Value(name) => arg.value_name(name).action(ArgAction::Append),
+        Takes::Values(name) => arg.value_name(name).num_args(1..).action(ArgAction::Append),
         Takes::OptionalValue(name) => arg
             .value_name(name)
             .num_args(0..=1)

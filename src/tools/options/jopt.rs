@@ -58,7 +58,7 @@ pub fn parse(definition: &'static Definition, args: &[String]) -> Result<OptionS
         let value = match (option.takes, attached) {
             (Takes::Nothing, _) => None,
             (_, Some(value)) => Some(value),
-            (Takes::Value(_), None) => {
+            (Takes::Value(_) | Takes::Values(_), None) => {
                 let next = words
                     .next()
                     .ok_or(OptionError::MissingArgument(option.name))?;

@@ -16,6 +16,8 @@ pub enum Takes {
     Nothing,
     Value(&'static str),
     OptionalValue(&'static str),
+    /// One or more values, the words up to the next option (argparse4j alone has these).
+    Values(&'static str),
 }
 
 /// One option: everything that parser, help and completions need to know of it.
@@ -59,6 +61,10 @@ impl Opt {
         help: &'static str,
     ) -> Self {
         Self::new(name, Takes::OptionalValue(value), help)
+    }
+
+    pub const fn values(name: &'static str, value: &'static str, help: &'static str) -> Self {
+        Self::new(name, Takes::Values(value), help)
     }
 
     pub const fn short(mut self, short: char) -> Self {

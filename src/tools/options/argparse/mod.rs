@@ -76,12 +76,7 @@ impl Parsed {
         value.parse().map(Some).map_err(|_| {
             let option = self.command.definition.find(name);
             let option = option.map_or_else(|| format!("--{name}"), names);
-            // Java's names for numbers of these sizes.
-            let kind = match size_of::<T>() {
-                2 => "Short",
-                8 => "Long",
-                _ => "Integer",
-            };
+            let kind = java_number(std::any::type_name::<T>());
             let value = value.to_owned();
             ArgumentError::NotANumber {
                 option,
@@ -93,6 +88,16 @@ impl Parsed {
 
     pub fn values(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Java's class for a number of this type.
+fn java_number(rust: &str) -> &'static str {
+    match rust {
+        "i16" => "Short",
+        "i64" => "Long",
+        "f64" => "Double",
+        _ => "Integer",
     }
 }
 
@@ -123,8 +128,16 @@ pub enum ArgumentError {
         value: String,
         kind: &'static str,
     },
+    #[error("argument {option}: invalid choice: '{value}' (choose from {{{choices}}})")]
+    InvalidChoice {
+        option: String,
+        value: String,
+        choices: &'static str,
+    },
     #[error("argument {0}: expected one argument")]
     ExpectedOne(String),
+    #[error("argument {0}: expected at least one argument")]
+    ExpectedSome(String),
     #[error("argument {0}: not allowed with argument {1}")]
     NotAllowedWith(String, String),
     #[error("argument {option}: ignore {how} argument '{value}'")]
@@ -137,6 +150,9 @@ pub enum ArgumentError {
     Ambiguous(String, String),
     #[error("unrecognized arguments: '{0}'")]
     Unrecognized(String),
+    /// What the tool itself finds wrong.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl From<ArgumentError> for Stop {
@@ -172,6 +188,23 @@ pub fn parse(commands: &'static Commands, args: &[String]) -> Result<Parsed, Sto
         require(globals, &values)?;
     }
     Ok(Parsed { command, values })
+}
+
+/// Parses the words that follow the name of a tool without subcommands.
+pub fn parse_alone(tool: &'static Subcommand, args: &[String]) -> Result<Parsed, Stop> {
+    let mut values = Values::new();
+    parse_options(tool, args, false, &mut values)?;
+    // Of several that are missing, argparse4j names the last one here.
+    let required = tool.definition.options().filter(|option| option.required);
+    let missing = required.filter(|option| !values.contains_key(option.name));
+    if let Some(option) = missing.last() {
+        return Err(ArgumentError::Required(names(option)).into());
+    }
+    require(tool, &values)?;
+    Ok(Parsed {
+        command: tool,
+        values,
+    })
 }
 
 /// The subcommand that the words name, if they name one.
@@ -245,8 +278,19 @@ fn parse_options<'a>(
                 return Err(ArgumentError::NoValueTaken { option, how, value }.into());
             }
             (_, Some(value)) => entry.push(value.to_owned()),
+            (Takes::Values(_), None) => {
+                // The last list wins as a whole.
+                entry.clear();
+                let count = rest.iter().take_while(|word| is_value(word)).count();
+                let (list, after) = rest.split_at(count);
+                entry.extend_from_slice(list);
+                rest = after;
+                if list.is_empty() {
+                    return Err(ArgumentError::ExpectedSome(names(option)).into());
+                }
+            }
             (_, None) => match rest.split_first() {
-                Some((value, after)) if !value.starts_with('-') || value == "-" => {
+                Some((value, after)) if is_value(value) => {
                     entry.push(value.clone());
                     rest = after;
                 }
@@ -319,12 +363,24 @@ fn find<'a>(
     ))
 }
 
+/// No option: a word without a dash, a dash alone, or a negative number.
+fn is_value(word: &str) -> bool {
+    let Some(number) = word.strip_prefix('-') else {
+        return true;
+    };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match number.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction) && !fraction.is_empty(),
+        None => digits(number),
+    }
+}
+
 fn is_help(word: &str) -> bool {
     matches!(word, "-h" | "--help")
 }
 
 /// `--config/-c`, as argparse4j names an option.
-fn names(option: &Opt) -> String {
+pub fn names(option: &Opt) -> String {
     match option.short {
         Some(short) => format!("--{}/-{short}", option.name),
         None => format!("--{}", option.name),

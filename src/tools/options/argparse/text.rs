@@ -4,6 +4,8 @@ use super::{Commands, Subcommand};
 use crate::tools::options::{Opt, Takes};
 
 const WIDTH: usize = 75;
+/// After a longer beginning the options stand on lines of their own.
+const LONG_NAME: usize = 30;
 
 /// `usage: PROG …` of the tool or of one of its subcommands.
 pub fn usage(commands: &Commands, command: Option<&Subcommand>) -> String {
@@ -26,8 +28,22 @@ pub fn usage(commands: &Commands, command: Option<&Subcommand>) -> String {
             words.push("...".to_owned());
         }
     }
-    let mut lines = format!("usage: {}", commands.program);
-    let indent = lines.len();
+    lines(commands.program, &words)
+}
+
+/// `usage: PROG …` of a tool without subcommands; it names the values as its help does.
+pub fn usage_alone(program: &str, tool: &Subcommand) -> String {
+    lines(program, &all_by(tool, syntax_with_name))
+}
+
+fn lines(program: &str, words: &[String]) -> String {
+    let mut lines = format!("usage: {program}");
+    let mut indent = lines.len();
+    if indent > LONG_NAME {
+        indent = "usage:".len();
+        lines.push('\n');
+        lines.push_str(&" ".repeat(indent));
+    }
     let mut width = indent;
     for (at, word) in words.iter().enumerate() {
         if at > 0 && width + word.len() + 1 > WIDTH {
@@ -43,6 +59,10 @@ pub fn usage(commands: &Commands, command: Option<&Subcommand>) -> String {
 }
 
 fn all(command: &Subcommand) -> Vec<String> {
+    all_by(command, syntax)
+}
+
+fn all_by(command: &Subcommand, syntax: fn(&Opt) -> String) -> Vec<String> {
     let mut words = vec!["[-h]".to_owned()];
     let alone = |option: &&Opt| !command.exclusive.contains(&option.name);
     words.extend(
@@ -55,7 +75,7 @@ fn all(command: &Subcommand) -> Vec<String> {
                 false => format!("[{}]", syntax(option)),
             }),
     );
-    words.extend(exclusive(command));
+    words.extend(exclusive_by(command, syntax));
     words
 }
 
@@ -73,14 +93,18 @@ fn required(command: &Subcommand) -> Vec<String> {
 
 /// `(--a A |` and `--b B)`: options of which only one may be given.
 fn exclusive(command: &Subcommand) -> Vec<String> {
+    exclusive_by(command, syntax)
+}
+
+fn exclusive_by(command: &Subcommand, syntax: fn(&Opt) -> String) -> Vec<String> {
     let options = command.exclusive.iter();
     let options: Vec<&Opt> = options
         .filter_map(|name| command.definition.find(name))
         .collect();
-    let (open, close) = if command.one_required {
-        ("(", ")")
-    } else {
-        ("[", "]")
+    let (open, close) = match (command.one_required, options.len()) {
+        (true, 1) => ("", ""),
+        (true, _) => ("(", ")"),
+        (false, _) => ("[", "]"),
     };
     let mut words: Vec<String> = Vec::new();
     for (at, option) in options.iter().enumerate() {
@@ -102,6 +126,15 @@ fn syntax(option: &Opt) -> String {
             let value = option.name.replace('-', "_").to_uppercase();
             format!("--{} {value}", option.name)
         }
+    }
+}
+
+/// `--num-records NUM-RECORDS`, `--properties NAME [NAME ...]`
+fn syntax_with_name(option: &Opt) -> String {
+    match option.takes {
+        Takes::Nothing => format!("--{}", option.name),
+        Takes::Value(value) | Takes::OptionalValue(value) => format!("--{} {value}", option.name),
+        Takes::Values(value) => format!("--{} {value} [{value} ...]", option.name),
     }
 }
 

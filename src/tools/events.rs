@@ -1,0 +1,48 @@
+//! The lines of the verifiable tools: a JSON object for each event, its time and name first.
+use std::io;
+
+use serde_json::{Map, Value};
+
+use super::cluster::now_ms;
+use super::output::Printer;
+
+/// The event as a line; `fields` is an object.
+pub fn line(name: &str, fields: Value) -> String {
+    let mut event = Map::new();
+    event.insert("timestamp".to_owned(), now_ms().into());
+    event.insert("name".to_owned(), name.into());
+    if let Value::Object(fields) = fields {
+        event.extend(fields);
+    }
+    Value::Object(event).to_string()
+}
+
+/// Prints events at once: whoever reads them waits for them.
+pub fn print(lines: impl IntoIterator<Item = String>) -> io::Result<()> {
+    let mut printer = Printer::default();
+    lines.into_iter().try_for_each(|line| printer.line(line))?;
+    printer.flush()
+}
+
+/// Prints an event without fields of its own.
+pub fn announce(name: &str) -> io::Result<()> {
+    print([line(name, Value::Null)])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn time_and_name_stand_first() {
+        let line = line("tool_data", json!({"sent": 3, "avg_throughput": 10.0}));
+        let (time, rest) = line.split_once(',').unwrap();
+        assert!(time.starts_with("{\"timestamp\":1"), "{line}");
+        assert_eq!(
+            rest,
+            "\"name\":\"tool_data\",\"sent\":3,\"avg_throughput\":10.0}"
+        );
+    }
+}
