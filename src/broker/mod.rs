@@ -49,4 +49,7 @@ mod storage;
 mod topic_config;
 mod transactions;
 
+// The tools judge names and expressions as the broker does.
+pub use crate::controller::validate_topic_name;
+pub use crate::coordinator::group::compile_regex;
 pub use start::{Node, StartError};

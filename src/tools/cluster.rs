@@ -103,6 +103,15 @@ pub struct Thrown {
     pub error: ClientError,
 }
 
+/// A failure that Kafka's tools tell in words that only Java knows.
+#[derive(Debug, thiserror::Error)]
+#[error("{kafka}")]
+pub struct Worded {
+    pub kafka: String,
+    /// What people should read.
+    pub plain: String,
+}
+
 /// `org.apache.kafka.common.errors.X: message`.
 pub fn thrown(error: ClientError) -> anyhow::Error {
     anyhow::Error::new(Thrown { around: "", error })
@@ -116,8 +125,11 @@ pub fn thrown_again(error: ClientError) -> anyhow::Error {
 
 /// The failure without Java's classes, for people.
 pub fn plain(failure: &anyhow::Error) -> String {
-    match failure.downcast_ref::<Thrown>() {
-        Some(thrown) => thrown.error.to_string(),
+    if let Some(thrown) = failure.downcast_ref::<Thrown>() {
+        return thrown.error.to_string();
+    }
+    match failure.downcast_ref::<Worded>() {
+        Some(worded) => worded.plain.clone(),
         None => failure.to_string(),
     }
 }

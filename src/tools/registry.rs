@@ -6,8 +6,9 @@ use super::{
     broker_api_versions, client_metrics, cluster_tool, configs, connect_standalone,
     console_consumer, console_producer, consumer_groups, consumer_perf, delete_records,
     e2e_latency, features, get_offsets, groups, leader_election, log_dirs, metadata_quorum,
-    producer_perf, reassign_partitions, server_start, server_stop, storage, topics, transactions,
-    verifiable_consumer, verifiable_producer,
+    producer_perf, reassign_partitions, server_start, server_stop, share_groups, storage,
+    streams_application_reset, streams_groups, topics, transactions, verifiable_consumer,
+    verifiable_producer,
 };
 
 /// How a tool ended; the numbers are Kafka's.
@@ -74,9 +75,9 @@ pub const SECTIONS: &[Section] = &[
     Section { heading: "Groups and transactions", tools: &[
         tool("groups", "List groups of every type", groups::run),
         tool("consumer-groups", "List, describe, reset and delete consumer groups", consumer_groups::run),
-        missing("share-groups", "List, describe, reset and delete share groups"),
-        missing("streams-groups", "List, describe, reset and delete streams groups"),
-        missing("streams-application-reset", "Reset a Kafka Streams application"),
+        tool("share-groups", "List, describe, reset and delete share groups", share_groups::run),
+        tool("streams-groups", "List, describe, reset and delete streams groups", streams_groups::run),
+        tool("streams-application-reset", "Reset a Kafka Streams application", streams_application_reset::run),
         tool("transactions", "List, describe and abort transactions", transactions::run),
     ] },
     Section { heading: "Cluster", tools: &[

@@ -94,6 +94,29 @@ pub fn exclude(set: &OptionSet, used: &str, others: &[&str]) -> Result<(), Usage
     }
 }
 
+/// An option that only exists beside one of the others.
+pub fn available(set: &OptionSet, option: &str, beside: &[&str]) -> Result<(), UsageError> {
+    if set.has(option) && !beside.iter().any(|other| set.has(other)) {
+        return Err(UsageError(format!(
+            "Option(s) [{option}] are unavailable given other options on the command line"
+        )));
+    }
+    Ok(())
+}
+
+/// Exactly one of the actions, else an error of this text.
+pub fn one_of<T: Copy>(
+    set: &OptionSet,
+    actions: &[(&str, T)],
+    else_say: &str,
+) -> Result<T, UsageError> {
+    let mut asked = actions.iter().filter(|(name, _)| set.has(name));
+    match (asked.next(), asked.next()) {
+        (Some((_, action)), None) => Ok(*action),
+        _ => Err(UsageError(else_say.to_owned())),
+    }
+}
+
 /// An option and its deprecated name must not be mixed.
 pub fn not_both(set: &OptionSet, one: &str, other: &str) -> Result<(), UsageError> {
     if set.has(one) && set.has(other) {

@@ -10,6 +10,7 @@ mod elections;
 mod features;
 mod groups;
 mod log_dirs;
+mod membership;
 mod nodes;
 mod offsets;
 mod quorum;
@@ -17,6 +18,8 @@ mod quotas;
 mod reassignments;
 mod records;
 mod scram;
+mod share_groups;
+mod streams_groups;
 mod topics;
 mod transactions;
 
@@ -38,6 +41,10 @@ pub use quorum::{QuorumInfo, VoterEndpoint};
 pub use quotas::{ClientQuota, QuotaEntity, QuotaMatch};
 pub use records::DeletedRecords;
 pub use scram::{ScramInfo, ScramUpsertion};
+pub use share_groups::{ShareGroupDescription, ShareGroupMember, ShareGroupOffset};
+pub use streams_groups::{
+    StreamsGroupDescription, StreamsGroupMember, StreamsSubtopology, StreamsTasks, SubtopologyTasks,
+};
 pub use topics::{
     CreateOptions, CreatedTopic, NewPartitions, NewTopic, PartitionDescription, TopicDescription,
     TopicListing,

@@ -41,7 +41,9 @@ mod txn_commit;
 mod tests;
 
 pub use config::GroupConfig;
-pub use consumer::{ConsumerGroup, ConsumerGroupConfig, MigrationPolicy, Refusal};
+pub use consumer::{
+    ConsumerGroup, ConsumerGroupConfig, MigrationPolicy, Refusal, RegexError, compile_regex,
+};
 pub use record::{CommittedOffset, GroupRecord, GroupType};
 pub use shard::{Caller, GroupReply, GroupRequest, GroupShard, SharedImage};
 pub use share::{

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::entities::Kind;
 use super::{Changes, Command, only};
+use crate::broker::validate_topic_name;
 use crate::client::admin::{
     AlterConfigOp, ConfigEntry, ConfigSynonym, DescribeConfigsOptions, OpType, ResourceType,
 };
@@ -19,6 +20,9 @@ impl Command<'_> {
         let name = self.entities.names.first().cloned();
         let names = match name {
             Some(name) => {
+                if kind == Kind::Topic {
+                    validate_topic_name(&name)?;
+                }
                 if !all && !self.exists(kind, &name).await? {
                     let text = format!(
                         "The {} '{name}' doesn't exist and doesn't have dynamic config.",

@@ -8,6 +8,7 @@ use super::Command;
 use crate::client::TopicPartition;
 use crate::client::admin::{CommittedOffset, ConsumerGroupDescription, ConsumerGroupMember};
 use crate::tools::cluster::{thrown, thrown_again};
+use crate::tools::group_tool::or_dash;
 use crate::tools::listing::{self, Column, column, padded, width};
 use crate::tools::output::{Format, message};
 
@@ -135,13 +136,16 @@ impl Command<'_> {
         &self,
         partitions: &[TopicPartition],
     ) -> anyhow::Result<BTreeMap<TopicPartition, i64>> {
-        let leaderless = self.partitions_that(partitions, |p| p.leader < 0).await?;
+        let leaderless = self
+            .logs()
+            .partitions_that(partitions, |p| p.leader < 0)
+            .await?;
         let led: Vec<TopicPartition> = partitions
             .iter()
             .filter(|partition| !leaderless.contains(*partition))
             .cloned()
             .collect();
-        self.end_offsets(&led).await
+        self.logs().ends(&led).await
     }
 
     fn print_offsets(
@@ -185,11 +189,6 @@ impl Command<'_> {
         }
         Ok(())
     }
-}
-
-/// A number, or a dash where there is none.
-pub(super) fn or_dash(number: Option<impl ToString>) -> String {
-    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
 const COLUMNS: [Column; 10] = [

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Command;
-use super::describe::or_dash;
 use crate::client::TopicPartition;
 use crate::client::admin::{ConsumerGroupDescription, ConsumerGroupMember};
+use crate::tools::group_tool::or_dash;
 use crate::tools::listing::{self, Column, column, padded, width};
 use crate::tools::output::Format;
 

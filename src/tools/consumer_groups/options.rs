@@ -2,6 +2,7 @@
 use crate::tools::options::jopt::OptionSet;
 use crate::tools::options::{Definition, Group, Opt};
 use crate::tools::output::{OUTPUT, message};
+use crate::tools::reset_plan::PLACES;
 use crate::tools::session::{OTHER, WHERE};
 use crate::tools::usage::{UsageError, exclude, require};
 
@@ -126,18 +127,6 @@ const ACTIONS: [(&str, Action); 6] = [
     ("reset-offsets", Action::ResetOffsets),
     ("delete-offsets", Action::DeleteOffsets),
     ("validate-regex", Action::ValidateRegex),
-];
-
-/// Where offsets can be reset to, in the order of Kafka's message.
-pub const PLACES: [&str; 8] = [
-    "by-duration",
-    "from-file",
-    "shift-by",
-    "to-current",
-    "to-datetime",
-    "to-earliest",
-    "to-latest",
-    "to-offset",
 ];
 
 const NO_EXECUTE: &str = "WARN: No action will be performed as the --execute option is missing. In \

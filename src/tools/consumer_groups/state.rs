@@ -2,8 +2,8 @@
 use serde_json::{Value, json};
 
 use super::Command;
-use super::describe::or_dash;
 use crate::client::admin::ConsumerGroupDescription;
+use crate::tools::group_tool::or_dash;
 use crate::tools::listing::{self, Column, column, padded, width};
 use crate::tools::output::Format;
 

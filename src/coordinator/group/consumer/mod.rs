@@ -39,6 +39,7 @@ use std::sync::Arc;
 pub use describe::describe_error;
 pub use heartbeat::failed as heartbeat_error;
 pub use record::ConsumerRecord;
+pub use regex::{RegexError, compile as compile_regex};
 pub use settings::{ConsumerGroupConfig, MigrationPolicy};
 pub use state::ConsumerGroup;
 pub use subscription::metadata_hash;

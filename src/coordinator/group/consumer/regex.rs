@@ -1,6 +1,8 @@
 //! Regular expressions that members subscribe with: RE2's language as RE2/J reads it, which Kafka
 //! uses, run by the `regex` crate. What the two spell differently is rewritten; what RE2/J refuses
 //! is refused with its words.
+use std::collections::BTreeSet;
+
 use regex::Regex;
 
 /// The largest count in `x{2,5}`.
@@ -34,6 +36,8 @@ pub enum RegexError {
     NamedCapture,
     #[error("invalid character class range")]
     ClassRange,
+    #[error("duplicate capture group name")]
+    DuplicateName,
     #[error("regexp/syntax: internal error")]
     Unbalanced,
 }
@@ -49,6 +53,8 @@ struct Rewriter<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     out: String,
     depth: usize,
+    /// The names of captures.
+    names: BTreeSet<String>,
     /// There is something before this that `*` can repeat.
     can_repeat: bool,
     is_repeated: bool,
@@ -60,6 +66,7 @@ impl<'a> Rewriter<'a> {
             rest: pattern.chars().peekable(),
             out: String::with_capacity(pattern.len()),
             depth: 0,
+            names: BTreeSet::new(),
             can_repeat: false,
             is_repeated: false,
         }
@@ -148,6 +155,9 @@ impl<'a> Rewriter<'a> {
             let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if name.is_empty() || !name.chars().all(is_word) {
                 return Err(RegexError::NamedCapture);
+            }
+            if !self.names.insert(name.to_owned()) {
+                return Err(RegexError::DuplicateName);
             }
             // The name may start with a digit, which the crate does not take; nobody asks for it.
             self.depth += 1;
