@@ -34,6 +34,15 @@ pub enum AutoOffsetReset {
     ByDuration(Duration),
 }
 
+/// `group.protocol`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// Members assign the partitions among themselves.
+    Classic,
+    /// The coordinator does (KIP-848).
+    Consumer,
+}
+
 /// A partition assignor that this client has, by Kafka's class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssignorKind {
@@ -65,6 +74,10 @@ pub struct ConsumerConfig {
     pub client: ClientConfig,
     /// `group.id`; needed to subscribe or commit.
     pub group_id: Option<Arc<str>>,
+    /// `group.protocol`
+    pub group_protocol: GroupProtocol,
+    /// `group.remote.assignor`: the coordinator's assignor in the consumer protocol.
+    pub remote_assignor: Option<Arc<str>>,
     /// `group.instance.id`: static membership.
     pub group_instance_id: Option<Arc<str>>,
     /// `auto.offset.reset`
@@ -109,12 +122,14 @@ impl ConsumerConfig {
         };
         let mut client = ClientConfig::read(&settings, 30_000, 300_000)?;
         client.auto_create_topics = settings.bool("allow.auto.create.topics", true)?;
-        refuse_consumer_protocol(&settings)?;
+        let group_protocol = group_protocol(&settings)?;
         let group_id = settings.get("group.id").map(Arc::from);
         let config = Self {
             auto_offset_reset: auto_offset_reset(settings.text("auto.offset.reset", "latest"))?,
             auto_commit: auto_commit(&settings, group_id.is_some())?,
             group_id,
+            group_protocol,
+            remote_assignor: settings.get("group.remote.assignor").map(Arc::from),
             group_instance_id: settings.get("group.instance.id").map(Arc::from),
             isolation_level: isolation_level(&settings)?,
             fetch_bytes_min: int("fetch.min.bytes", 1, 0)?,
@@ -152,12 +167,31 @@ impl ConsumerConfig {
     }
 }
 
-fn refuse_consumer_protocol(settings: &Settings<'_>) -> Result<()> {
-    match settings.one_of("group.protocol", "classic", &["classic", "consumer"])? {
-        "classic" => Ok(()),
-        _ => Err(ClientError::config(
-            "group.protocol=consumer (KIP-848) is not supported by this client yet, use classic",
-        )),
+/// What the coordinator decides in the consumer protocol cannot be set, and the other way round.
+fn group_protocol(settings: &Settings<'_>) -> Result<GroupProtocol> {
+    let words = ["classic", "consumer"];
+    let (protocol, name, foreign): (_, _, &[&str]) =
+        match settings.one_of("group.protocol", "classic", &words)? {
+            "classic" => (
+                GroupProtocol::Classic,
+                "CLASSIC",
+                &["group.remote.assignor"],
+            ),
+            _ => (
+                GroupProtocol::Consumer,
+                "CONSUMER",
+                &[
+                    "partition.assignment.strategy",
+                    "heartbeat.interval.ms",
+                    "session.timeout.ms",
+                ],
+            ),
+        };
+    match foreign.iter().find(|key| settings.get(key).is_some()) {
+        Some(key) => Err(ClientError::config(format!(
+            "{key} cannot be set when group.protocol={name}"
+        ))),
+        None => Ok(protocol),
     }
 }
 
@@ -267,14 +301,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_refused() {
-        let error = parse("group.protocol=consumer")
-            .err()
-            .map(|error| error.to_string());
-        assert!(
-            error
-                .unwrap_or_default()
-                .contains("not supported by this client yet")
+    fn protocols_have_settings_of_their_own() {
+        let protocol = |text: &str| parse(text).map(|config| config.group_protocol);
+        assert_eq!(protocol("").unwrap(), GroupProtocol::Classic);
+        let consumer = "group.protocol=consumer\n";
+        assert_eq!(protocol(consumer).unwrap(), GroupProtocol::Consumer);
+        let error = |text: &str| protocol(text).unwrap_err().to_string();
+        assert_eq!(
+            error(&format!("{consumer}session.timeout.ms=6000")),
+            "session.timeout.ms cannot be set when group.protocol=CONSUMER"
+        );
+        assert_eq!(
+            error("group.remote.assignor=range"),
+            "group.remote.assignor cannot be set when group.protocol=CLASSIC"
         );
         assert!(parse("partition.assignment.strategy=com.example.Mine").is_err());
     }

@@ -6,7 +6,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use consumer::{AssignorKind, AutoOffsetReset, ConsumerConfig, IsolationLevel};
+pub use consumer::{AssignorKind, AutoOffsetReset, ConsumerConfig, GroupProtocol, IsolationLevel};
 pub use producer::{Acks, Partitioning, ProducerConfig};
 use settings::Settings;
 

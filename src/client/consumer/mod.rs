@@ -1,5 +1,5 @@
 //! The consumer: fetches ahead, hands out batches without copying them, keeps positions, and is a
-//! member of a classic group if it subscribes.
+//! member of a group, of either protocol, if it subscribes.
 //!
 //! ```no_run
 //! use std::time::Duration;

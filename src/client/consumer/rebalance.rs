@@ -9,6 +9,7 @@ use super::group::join::is_cooperative;
 use super::group::metadata::Subscription;
 use super::group::{Command, GroupEvent};
 use crate::client::TopicPartition;
+use crate::client::config::GroupProtocol;
 use crate::client::errors::Result;
 
 /// A future of a listener.
@@ -54,7 +55,8 @@ impl Consumer {
 
     async fn prepare_to_join(&mut self, lost: bool) {
         let owned = self.positions.names();
-        let cooperative = is_cooperative(&self.config.assignors);
+        let cooperative = self.config.group_protocol == GroupProtocol::Consumer
+            || is_cooperative(&self.config.assignors);
         if lost {
             if let Some(listener) = self.listener.as_mut().filter(|_| !owned.is_empty()) {
                 listener.lost(&owned).await;

@@ -1,8 +1,10 @@
-//! Membership in a classic group: a task of its own joins, heartbeats and leaves, so that a slow
-//! application does not lose its partitions; the consumer hears of changes in its polls.
+//! Membership in a group, of the classic or of the consumer protocol: a task of its own joins,
+//! heartbeats and leaves, so that a slow application does not lose its partitions; the consumer
+//! hears of changes in its polls.
 pub(super) mod join;
 mod member;
 pub(super) mod metadata;
+mod protocol;
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 use super::ConsumerEvent;
 use crate::client::TopicPartition;
 use crate::client::cluster::Client;
-use crate::client::config::ConsumerConfig;
+use crate::client::config::{ConsumerConfig, GroupProtocol};
 use crate::client::errors::ClientError;
 
 /// No generation: not a member, or one that must join anew.
@@ -85,8 +87,19 @@ impl Membership {
         });
         // Commands are one per poll at most, and the task never waits for anything else.
         let (commands, inbox) = mpsc::unbounded_channel();
-        let member = member::Member::new(client.clone(), config, group_id, shared.clone(), events);
-        let task = client.tasks().spawn(member.run(inbox));
+        let (tasks, protocol) = (client.tasks().clone(), config.group_protocol);
+        let shares = shared.clone();
+        let task = match protocol {
+            GroupProtocol::Classic => {
+                let member = member::Member::new(client, config, group_id, shares, events);
+                tasks.spawn(member.run(inbox))
+            }
+            GroupProtocol::Consumer => {
+                let member =
+                    protocol::ProtocolMember::new(client, config, group_id, shares, events);
+                tasks.spawn(member.run(inbox))
+            }
+        };
         Self {
             commands,
             shared,
