@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | write records | [`producer::Producer`] |
 //! | read records, alone or in a group | [`consumer::Consumer`] |
+//! | share records among workers, each acknowledged | [`share::ShareConsumer`] |
 //! | create topics, describe groups, set configurations … | [`admin::Admin`] |
 //! | send a request of your own | [`Client`], with the messages of [`crate::protocol`] |
 //!
@@ -42,6 +43,7 @@ pub mod errors;
 pub mod metadata;
 pub mod outage;
 pub mod producer;
+pub mod share;
 pub mod traffic;
 
 pub use cluster::Client;

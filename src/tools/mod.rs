@@ -12,6 +12,7 @@ pub mod configs;
 pub mod connect_standalone;
 pub mod console_consumer;
 pub mod console_producer;
+pub mod console_share_consumer;
 pub mod consumer_groups;
 pub mod consumer_perf;
 mod counted;

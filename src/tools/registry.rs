@@ -4,10 +4,10 @@ use tracing::Level;
 use super::output::Invocation;
 use super::{
     broker_api_versions, client_metrics, cluster_tool, configs, connect_standalone,
-    console_consumer, console_producer, consumer_groups, consumer_perf, delete_records,
-    e2e_latency, features, get_offsets, groups, leader_election, log_dirs, metadata_quorum,
-    producer_perf, reassign_partitions, server_start, server_stop, share_groups, storage,
-    streams_application_reset, streams_groups, topics, transactions, verifiable_consumer,
+    console_consumer, console_producer, console_share_consumer, consumer_groups, consumer_perf,
+    delete_records, e2e_latency, features, get_offsets, groups, leader_election, log_dirs,
+    metadata_quorum, producer_perf, reassign_partitions, server_start, server_stop, share_groups,
+    storage, streams_application_reset, streams_groups, topics, transactions, verifiable_consumer,
     verifiable_producer,
 };
 
@@ -67,7 +67,7 @@ pub const SECTIONS: &[Section] = &[
         tool("topics", "Create, list, describe, alter and delete topics", topics::run),
         tool("console-producer", "Send the lines of stdin to a topic", console_producer::run),
         tool("console-consumer", "Print the records of topics", console_consumer::run),
-        missing("console-share-consumer", "Print the records of a topic through a share group"),
+        tool("console-share-consumer", "Print the records of a topic through a share group", console_share_consumer::run),
         tool("delete-records", "Delete the records before an offset", delete_records::run),
         tool("get-offsets", "Print the offsets of partitions", get_offsets::run),
         missing("dump-log", "Print what is in log and index files"),

@@ -2,6 +2,7 @@
 mod consumer;
 mod producer;
 mod settings;
+mod share;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 pub use consumer::{AssignorKind, AutoOffsetReset, ConsumerConfig, GroupProtocol, IsolationLevel};
 pub use producer::{Acks, Partitioning, ProducerConfig};
 use settings::Settings;
+pub use share::ShareConsumerConfig;
 
 use super::connection::{ConnectionConfig, Endpoint};
 use super::errors::{ClientError, Result};

@@ -17,6 +17,8 @@ pub struct ConsumedRecord<'a, H> {
     pub offset: i64,
     /// `None` for records from before timestamps.
     pub timestamp: Option<(TimestampType, i64)>,
+    /// How often it was delivered; share groups count that.
+    pub delivery_count: Option<i16>,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     /// Read only when headers are printed.
@@ -238,11 +240,14 @@ impl DefaultFormatter {
             put(out, format_args!("Offset:{}", record.offset));
             separate(out);
         }
-        // Kafka's consumer passes neither on to the formatter.
         if self.delivery {
-            put(out, format_args!("Delivery:NOT_PRESENT"));
+            match record.delivery_count {
+                Some(count) => put(out, format_args!("Delivery:{count}")),
+                None => put(out, format_args!("Delivery:NOT_PRESENT")),
+            }
             separate(out);
         }
+        // Kafka's consumers do not pass it on to the formatter.
         if self.epoch {
             put(out, format_args!("Epoch:NOT_PRESENT"));
             separate(out);
@@ -328,6 +333,7 @@ mod tests {
             partition: 3,
             offset: 41,
             timestamp: Some((TimestampType::Create, 1_700_000_000_000)),
+            delivery_count: None,
             key: Some(b"k"),
             value: Some(b"v"),
             headers,
@@ -405,6 +411,14 @@ mod tests {
                 ..record(vec![])
             },
             "NO_TIMESTAMP\tv\n",
+        );
+        check(
+            &[("print.delivery", "true")],
+            ConsumedRecord {
+                delivery_count: Some(2),
+                ..record(vec![])
+            },
+            "Delivery:2\tv\n",
         );
         check(
             &[("print.key", "true"), ("key.separator", "=")],

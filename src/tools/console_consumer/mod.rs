@@ -1,9 +1,9 @@
 //! `kafka-console-consumer`: prints the records of topics.
 mod coordinator_json;
 mod deserializer;
-mod formatter;
-mod options;
-mod output;
+pub(super) mod formatter;
+pub(super) mod options;
+pub(super) mod output;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -332,6 +332,7 @@ impl Printing {
                     partition: fetched.partition.partition,
                     offset: record.offset,
                     timestamp: timestamp_type.map(|kind| (kind, record.timestamp)),
+                    delivery_count: None,
                     key: record.key,
                     value: record.value,
                     headers: record.headers().map(|header| (header.key, header.value)),
