@@ -2,6 +2,7 @@
 //!
 //! `bin/kafkars.rs` calls [`run`] with the whole command line; [`registry`] knows every tool.
 //! Options are data ([`options`]); printing goes through [`output`] alone.
+pub mod acls;
 mod alone;
 pub mod broker_api_versions;
 pub mod client_metrics;
@@ -18,6 +19,7 @@ pub mod consumer_perf;
 mod counted;
 mod daemon;
 mod date_format;
+pub mod delegation_tokens;
 pub mod delete_records;
 pub mod e2e_latency;
 mod events;

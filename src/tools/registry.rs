@@ -3,12 +3,12 @@ use tracing::Level;
 
 use super::output::Invocation;
 use super::{
-    broker_api_versions, client_metrics, cluster_tool, configs, connect_standalone,
+    acls, broker_api_versions, client_metrics, cluster_tool, configs, connect_standalone,
     console_consumer, console_producer, console_share_consumer, consumer_groups, consumer_perf,
-    delete_records, e2e_latency, features, get_offsets, groups, leader_election, log_dirs,
-    metadata_quorum, producer_perf, reassign_partitions, server_start, server_stop, share_groups,
-    storage, streams_application_reset, streams_groups, topics, transactions, verifiable_consumer,
-    verifiable_producer,
+    delegation_tokens, delete_records, e2e_latency, features, get_offsets, groups, leader_election,
+    log_dirs, metadata_quorum, producer_perf, reassign_partitions, server_start, server_stop,
+    share_groups, storage, streams_application_reset, streams_groups, topics, transactions,
+    verifiable_consumer, verifiable_producer,
 };
 
 /// How a tool ended; the numbers are Kafka's.
@@ -92,8 +92,8 @@ pub const SECTIONS: &[Section] = &[
         tool("metadata-quorum", "Show and change the controller quorum", metadata_quorum::run),
         missing("metadata-shell", "Look into a metadata snapshot"),
         tool("client-metrics", "Show and change client metrics subscriptions", client_metrics::run),
-        missing("acls", "Show and change access control lists"),
-        missing("delegation-tokens", "Create, renew and expire delegation tokens"),
+        tool("acls", "Show and change access control lists", acls::run),
+        tool("delegation-tokens", "Create, renew and expire delegation tokens", delegation_tokens::run),
     ] },
     Section { heading: "Connect", tools: &[
         Tool { log_level: Level::INFO, ..tool("connect-standalone", "Run connectors in one process", connect_standalone::run) },

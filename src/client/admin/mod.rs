@@ -1,11 +1,13 @@
-//! The admin client: topics, configurations, offsets, groups and the cluster itself.
+//! The admin client: topics, configurations, offsets, groups, access and the cluster itself.
 //!
 //! Every call tries until `default.api.timeout.ms`, finds its broker itself and moves on when the
 //! controller or a coordinator does. A call over many things answers for each of them: one bad
 //! topic name does not hide what happened to the others.
+mod acls;
 mod cluster;
 mod configs;
 mod consumer_groups;
+mod delegation_tokens;
 mod elections;
 mod features;
 mod groups;
@@ -25,12 +27,14 @@ mod transactions;
 
 use tokio::time::Instant;
 
+pub use acls::{AclBinding, AclEntry, AclFilter, AclResource};
 pub use cluster::{ClusterDescription, OngoingReassignment};
 pub use configs::{
     AlterConfigOp, ConfigEntry, ConfigResource, ConfigSynonym, DescribeConfigsOptions, OpType,
     ResourceType,
 };
 pub use consumer_groups::{CONSUMER_PROTOCOL, ConsumerGroupDescription, ConsumerGroupMember};
+pub use delegation_tokens::{DelegationToken, Principal};
 pub use elections::ElectionType;
 pub use features::UpgradeType;
 pub use groups::{CommittedOffset, GroupDescription, GroupListing, MemberDescription};

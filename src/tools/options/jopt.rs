@@ -85,8 +85,9 @@ fn unrecognized(word: &str, name: &str) -> OptionError {
     OptionError::Unrecognized(name)
 }
 
+/// Negative numbers do not: no option's name is one.
 fn looks_like_an_option(word: &str) -> bool {
-    word.starts_with('-') && word.len() > 1
+    word.starts_with('-') && word.len() > 1 && word.parse::<i64>().is_err()
 }
 
 impl OptionSet {
@@ -219,6 +220,11 @@ mod tests {
             Ok(Some("zstd"))
         );
         assert_eq!(parsed("--codec").unwrap().value("codec"), Ok(None));
+        let set = parsed("--codec -1 --list").unwrap();
+        assert_eq!(
+            (set.value("codec"), set.has("list")),
+            (Ok(Some("-1")), true)
+        );
     }
 
     #[test]
