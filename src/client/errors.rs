@@ -26,6 +26,9 @@ pub enum ClientError {
     /// Broker and client have no version of an API in common.
     #[error("{0}")]
     UnsupportedVersion(Arc<str>),
+    /// TLS could not be agreed on, or the broker's certificate is not trusted.
+    #[error("{0}")]
+    Tls(Arc<str>),
     /// The peer sent bytes that are not Kafka's protocol, or not this request's response.
     #[error("{0}")]
     Protocol(Arc<str>),
@@ -53,6 +56,29 @@ impl ClientError {
 
     pub(crate) fn disconnected(text: impl Into<String>) -> Self {
         Self::Disconnected(text.into().into())
+    }
+
+    /// Client and broker did not come to believe each other.
+    pub(crate) fn authentication(text: impl Into<String>) -> Self {
+        let code = ErrorCode::SaslAuthenticationFailed;
+        Self::Broker {
+            code,
+            message: text.into().into(),
+        }
+    }
+
+    /// Whether every connection would fail in the same way, until somebody changes the settings.
+    pub(crate) fn is_authentication(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Broker { code, .. } => matches!(
+                code,
+                ErrorCode::SaslAuthenticationFailed
+                    | ErrorCode::UnsupportedSaslMechanism
+                    | ErrorCode::IllegalSaslState
+            ),
+            _ => false,
+        }
     }
 
     pub(crate) fn timeout(text: impl Into<String>) -> Self {
@@ -113,6 +139,7 @@ impl ClientError {
             Self::Disconnected(_) => "DisconnectException",
             Self::Timeout(_) => "TimeoutException",
             Self::UnsupportedVersion(_) => "UnsupportedVersionException",
+            Self::Tls(_) => "SslAuthenticationException",
             Self::Protocol(_) => "SchemaException",
             Self::Corrupt(_) => "CorruptRecordException",
             Self::RecordTooLarge(_) => "RecordTooLargeException",

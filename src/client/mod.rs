@@ -40,6 +40,7 @@ pub mod config;
 pub mod connection;
 pub mod consumer;
 pub mod errors;
+pub mod login;
 pub mod metadata;
 pub mod outage;
 pub mod producer;

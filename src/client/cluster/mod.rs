@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     wanted: Mutex<Wanted>,
     refresh: Notify,
     coordinators: Mutex<HashMap<(i8, String), Endpoint>>,
+    /// Why the last update of the metadata was not let in.
+    refused: Mutex<Option<ClientError>>,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -60,6 +62,7 @@ impl Client {
             wanted: Mutex::new(Wanted::default()),
             refresh: Notify::new(),
             coordinators: Mutex::default(),
+            refused: Mutex::default(),
             tasks: tasks.clone(),
             cancel: cancel.clone(),
             config,
@@ -73,6 +76,14 @@ impl Client {
 
     pub fn config(&self) -> &ClientConfig {
         &self.inner.config
+    }
+
+    /// An error while no broker lets this client in: then waiting is in vain.
+    pub(crate) fn check_access(&self) -> Result<()> {
+        match &*self.inner.refused.lock() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
     }
 
     /// What went over its connections so far.
@@ -163,6 +174,7 @@ impl Client {
             if let Some(found) = find(&self.metadata())? {
                 return Ok(found);
             }
+            self.check_access()?;
             self.request_update();
             tokio::select! {
                 changed = updates.changed() => changed.map_err(|_| ClientError::Closed)?,

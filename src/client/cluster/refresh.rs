@@ -84,6 +84,15 @@ pub async fn run(inner: Arc<Inner>) {
             updated = update => updated,
         };
         last = Some(Instant::now());
+        let refused = updated
+            .as_ref()
+            .err()
+            .filter(|error| error.is_authentication());
+        *inner.refused.lock() = refused.cloned();
+        if refused.is_some() {
+            // Whoever waits for metadata is to see why there is none.
+            inner.updates.send_modify(|_| {});
+        }
         match updated {
             // A topic or leader that is missing now may be there in a moment.
             Ok(unsettled) if !unsettled.is_empty() => {

@@ -1,6 +1,7 @@
 //! The client's settings, typed, from Kafka's keys with Kafka's defaults.
 mod consumer;
 mod producer;
+mod security;
 mod settings;
 mod share;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use consumer::{AssignorKind, AutoOffsetReset, ConsumerConfig, GroupProtocol, IsolationLevel};
 pub use producer::{Acks, Partitioning, ProducerConfig};
+pub use security::{Sasl, Security};
 use settings::Settings;
 pub use share::ShareConsumerConfig;
 
@@ -73,7 +75,6 @@ impl ClientConfig {
     }
 
     fn read(settings: &Settings<'_>, request_timeout_ms: i64, max_age_ms: i64) -> Result<Self> {
-        refuse_security(settings)?;
         let strategy = settings.one_of(
             "metadata.recovery.strategy",
             "rebootstrap",
@@ -131,25 +132,8 @@ fn connection(settings: &Settings<'_>) -> Result<ConnectionConfig> {
         receive_buffer_bytes: buffer("receive.buffer.bytes")?,
         max_idle: u64::try_from(idle).ok().map(Duration::from_millis),
         response_bytes_max: RESPONSE_OVERHEAD_BYTES,
+        security: Security::read(settings)?,
     })
-}
-
-/// Only PLAINTEXT exists yet; to connect in the clear where TLS was asked for would be worse than
-/// to fail.
-fn refuse_security(settings: &Settings<'_>) -> Result<()> {
-    let protocol = settings
-        .text("security.protocol", "PLAINTEXT")
-        .to_uppercase();
-    match protocol.as_str() {
-        "PLAINTEXT" => Ok(()),
-        "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => Err(ClientError::config(format!(
-            "security.protocol={protocol} is not supported yet, only PLAINTEXT is"
-        ))),
-        _ => Err(ClientError::config(format!(
-            "Invalid value {protocol} for configuration security.protocol: String must be one of \
-             (case insensitive): SASL_PLAINTEXT, PLAINTEXT, SASL_SSL, SSL"
-        ))),
-    }
 }
 
 /// Parses a list of `host:port`; IPv6 addresses stand in brackets.
@@ -277,16 +261,5 @@ mod tests {
             let wait = backoff.after(failures).as_millis();
             assert!((800..=1000).contains(&wait), "{wait} after {failures}");
         }
-    }
-
-    #[test]
-    fn settings_that_would_weaken_security_are_refused() {
-        let text = "bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL";
-        let error = ClientConfig::from_properties(&Properties::parse(text).unwrap()).err();
-        let text = error.map(|error| error.to_string()).unwrap_or_default();
-        assert_eq!(
-            text,
-            "security.protocol=SASL_SSL is not supported yet, only PLAINTEXT is"
-        );
     }
 }

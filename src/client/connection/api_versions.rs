@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::frame_reader::FrameReader;
+use super::transport::broken;
 use crate::client::errors::{ClientError, Result};
 use crate::protocol::header::RequestHeader;
 use crate::protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
@@ -132,7 +133,8 @@ where
     stream
         .write_all(&frame)
         .await
-        .map_err(|e| ClientError::disconnected(e.to_string()))?;
+        .map_err(|error| broken(&error))?;
+    stream.flush().await.map_err(|error| broken(&error))?;
     decode(read_frame(stream, reader).await?, version, correlation_id)
 }
 
@@ -158,7 +160,7 @@ fn decode(frame: Bytes, version: i16, correlation_id: i32) -> Result<ApiVersions
     )?)
 }
 
-async fn read_frame<S: AsyncRead + Unpin>(
+pub(super) async fn read_frame<S: AsyncRead + Unpin>(
     stream: &mut S,
     reader: &mut FrameReader,
 ) -> Result<Bytes> {
@@ -178,7 +180,7 @@ async fn read_frame<S: AsyncRead + Unpin>(
                 ));
             }
             Ok(_) => {}
-            Err(error) => return Err(ClientError::disconnected(error.to_string())),
+            Err(error) => return Err(broken(&error)),
         }
     }
 }

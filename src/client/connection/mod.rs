@@ -1,9 +1,11 @@
 //! One connection to one broker: a task that owns the socket, writes requests as they come and
 //! hands out responses in order. Requests are pipelined; nothing waits for a response to leave.
 mod api_versions;
+mod authentication;
 mod frame_reader;
 mod output;
 mod task;
+mod transport;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -17,11 +19,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use api_versions::ApiVersions;
+use authentication::{Authenticator, Session};
 use frame_reader::FrameReader;
+use transport::Stream;
+pub(crate) use transport::server_name;
 
+use crate::client::config::Security;
 use crate::client::errors::{ClientError, Result};
 use crate::client::traffic::NodeTraffic;
 use crate::protocol::header::RequestHeader;
+use crate::protocol::messages::SaslAuthenticateRequest;
 use crate::protocol::wire::Reader;
 use crate::protocol::{Message, Request, frame};
 
@@ -58,6 +65,8 @@ pub struct ConnectionConfig {
     pub max_idle: Option<Duration>,
     /// The largest response taken; a longer one closes the connection.
     pub response_bytes_max: usize,
+    /// `security.protocol`, and the settings of TLS and SASL.
+    pub security: Security,
 }
 
 /// A response's bytes after its header.
@@ -105,7 +114,9 @@ impl Connection {
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Result<Self> {
-        let mut stream = connect(&endpoint, config).await?;
+        let stream = connect(&endpoint, config).await?;
+        let stream = Stream::open(stream, &endpoint, config).await;
+        let mut stream = stream.map_err(|error| at(&endpoint, error))?;
         let mut reader = FrameReader::new(config.response_bytes_max);
         let handshake = api_versions::negotiate(&mut stream, &mut reader, &config.client_id);
         let versions = match tokio::time::timeout(config.setup_timeout, handshake).await {
@@ -117,6 +128,8 @@ impl Connection {
                 )));
             }
         };
+        let session = authenticate(&mut stream, &mut reader, &versions, config).await;
+        let session = session.map_err(|error| at(&endpoint, error))?;
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let closed = cancel.child_token();
         let task = task::Task::new(
@@ -126,6 +139,7 @@ impl Connection {
             config.max_idle,
             &endpoint,
             traffic,
+            session,
         );
         tasks.spawn(task.run(stream));
         Ok(Self {
@@ -276,6 +290,38 @@ impl Connection {
             self.shared.endpoint
         ))
     }
+}
+
+/// Proves who the client is, where that is asked for.
+async fn authenticate(
+    stream: &mut Stream,
+    reader: &mut FrameReader,
+    versions: &ApiVersions,
+    config: &ConnectionConfig,
+) -> Result<Option<Session>> {
+    let Some(sasl) = &config.security.sasl else {
+        return Ok(None);
+    };
+    let (least, most) = (
+        SaslAuthenticateRequest::MIN_VERSION,
+        SaslAuthenticateRequest::MAX_VERSION,
+    );
+    let version = versions.choose(SaslAuthenticateRequest::KEY, least, most);
+    let version = version.ok_or_else(|| {
+        ClientError::UnsupportedVersion("The broker is too old for SaslAuthenticate".into())
+    })?;
+    let authenticator = Authenticator {
+        sasl: sasl.clone(),
+        client_id: config.client_id.to_string(),
+        version,
+        timeout: config.setup_timeout,
+    };
+    let (mut read, mut write) = tokio::io::split(stream);
+    let renew_at = authenticator.run(&mut read, &mut write, reader).await?;
+    Ok(Some(Session {
+        authenticator,
+        renew_at,
+    }))
 }
 
 /// Puts the peer's address before the text of a connection error.

@@ -16,9 +16,25 @@ const SLICES_MAX: usize = 48;
 pub struct Output {
     slices: VecDeque<Bytes>,
     bytes: usize,
+    /// The stream keeps what it is given until it is flushed.
+    buffered: bool,
+    unflushed: bool,
 }
 
 impl Output {
+    /// For a stream that keeps what is written: it is flushed after the last of it.
+    pub fn new(buffered: bool) -> Self {
+        Self {
+            buffered,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the peer may have everything.
+    pub fn is_sent(&self) -> bool {
+        self.slices.is_empty() && !self.unflushed
+    }
+
     pub fn is_empty(&self) -> bool {
         self.slices.is_empty()
     }
@@ -51,8 +67,13 @@ impl Output {
         }
     }
 
-    /// Writes once. Cancel-safe: nothing is taken off before the kernel has it.
+    /// Writes once, or flushes what was written. Cancel-safe: nothing is taken off before the kernel has it.
     pub async fn write_to<W: AsyncWrite + Unpin>(&mut self, stream: &mut W) -> io::Result<()> {
+        if self.slices.is_empty() {
+            stream.flush().await?;
+            self.unflushed = false;
+            return Ok(());
+        }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
         for (slot, bytes) in slices.iter_mut().zip(&self.slices) {
@@ -67,6 +88,7 @@ impl Output {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        self.unflushed = self.buffered;
         self.advance(written);
         Ok(())
     }

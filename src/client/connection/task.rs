@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BufMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::authentication::Session;
 use super::frame_reader::FrameReader;
 use super::output::Output;
+use super::transport::{Stream, broken};
 use super::{Endpoint, Reply, ResponseFrame};
 use crate::client::errors::{ClientError, Result};
 use crate::client::traffic::NodeTraffic;
@@ -68,6 +69,8 @@ pub struct Task {
     max_idle: Option<Duration>,
     peer: String,
     traffic: Arc<NodeTraffic>,
+    /// Where the client had to say who it is.
+    session: Option<Session>,
     output: Output,
     in_flight: VecDeque<InFlight>,
     unanswered: VecDeque<Unanswered>,
@@ -88,6 +91,7 @@ impl Task {
         max_idle: Option<Duration>,
         peer: &Endpoint,
         traffic: Arc<NodeTraffic>,
+        session: Option<Session>,
     ) -> Self {
         Self {
             reader,
@@ -96,6 +100,7 @@ impl Task {
             max_idle,
             peer: peer.to_string(),
             traffic,
+            session,
             output: Output::default(),
             in_flight: VecDeque::new(),
             unanswered: VecDeque::new(),
@@ -104,9 +109,19 @@ impl Task {
         }
     }
 
-    pub async fn run(mut self, mut stream: TcpStream) {
+    pub async fn run(mut self, mut stream: Stream) {
         self.traffic.opened();
-        let error = self.serve(&mut stream).await;
+        self.output = Output::new(stream.buffers());
+        let error = match &mut stream {
+            Stream::Plain(stream) => {
+                let (mut read, mut write) = stream.split();
+                self.serve(&mut read, &mut write).await
+            }
+            Stream::Tls(stream) => {
+                let (mut read, mut write) = tokio::io::split(stream);
+                self.serve(&mut read, &mut write).await
+            }
+        };
         self.traffic.closed();
         tracing::debug!("connection to {} ended: {error}", self.peer);
         self.closed.cancel();
@@ -114,31 +129,43 @@ impl Task {
         self.fail_all(&error);
     }
 
-    async fn serve(&mut self, stream: &mut TcpStream) -> ClientError {
-        let (mut read_half, mut write_half) = stream.split();
+    async fn serve<R, W>(&mut self, read_half: &mut R, write_half: &mut W) -> ClientError
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
         let timer = tokio::time::sleep_until(self.next_deadline());
         tokio::pin!(timer);
         let closed = self.closed.clone();
         loop {
+            let renewing = self.session.as_ref().is_some_and(Session::is_over);
+            if renewing && self.in_flight.is_empty() && self.output.is_sent() {
+                if let Err(error) = self.renew_session(read_half, write_half).await {
+                    return error;
+                }
+                timer.as_mut().reset(self.next_deadline());
+                continue;
+            }
             let limit = match self.reader.prepare() {
                 Ok(limit) => limit,
                 Err(error) => return ClientError::protocol(error.to_string()),
             };
-            let writing = !self.output.is_empty();
-            let accepting =
-                self.in_flight.len() < IN_FLIGHT_MAX && self.output.len() < OUTPUT_BYTES_MAX;
+            let writing = !self.output.is_sent();
+            let accepting = !renewing
+                && self.in_flight.len() < IN_FLIGHT_MAX
+                && self.output.len() < OUTPUT_BYTES_MAX;
             let mut room = self.reader.buffer().limit(limit);
             let step = tokio::select! {
                 biased;
                 () = closed.cancelled() => Step::Ended(ClientError::Closed),
-                written = self.output.write_to(&mut write_half), if writing => match written {
+                written = self.output.write_to(write_half), if writing => match written {
                     Ok(()) => { self.written(); Step::Continue }
-                    Err(error) => Step::Ended(ClientError::disconnected(error.to_string())),
+                    Err(error) => Step::Ended(broken(&error)),
                 },
                 read = read_half.read_buf(&mut room) => match read {
                     Ok(0) => Step::Ended(ClientError::disconnected("the broker closed the connection")),
                     Ok(_) => self.deliver(),
-                    Err(error) => Step::Ended(ClientError::disconnected(error.to_string())),
+                    Err(error) => Step::Ended(broken(&error)),
                 },
                 request = self.requests.recv(), if accepting => match request {
                     Some(request) => self.take(request, timer.as_mut()),
@@ -149,6 +176,22 @@ impl Task {
             if let Step::Ended(error) = step {
                 return error;
             }
+        }
+    }
+
+    /// Says again who the client is; nothing else is under way meanwhile.
+    async fn renew_session<R, W>(&mut self, read: &mut R, write: &mut W) -> Result<()>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        let closed = self.closed.clone();
+        tokio::select! {
+            renewed = session.renew(read, write, &mut self.reader) => renewed,
+            () = closed.cancelled() => Err(ClientError::Closed),
         }
     }
 
@@ -284,6 +327,8 @@ impl Task {
     fn next_deadline(&self) -> Instant {
         let requests = self.in_flight.iter().map(|request| request.deadline);
         let idle = self.max_idle.map(|max_idle| self.last_used + max_idle);
+        let renewal = self.session.as_ref().and_then(|session| session.renew_at);
+        let requests = requests.chain(renewal);
         let earliest = requests.chain(idle.filter(|at| *at > Instant::now())).min();
         earliest.unwrap_or_else(|| Instant::now() + FAR_AWAY)
     }

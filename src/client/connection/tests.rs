@@ -90,6 +90,7 @@ fn settings() -> ConnectionConfig {
         receive_buffer_bytes: None,
         max_idle: None,
         response_bytes_max: 1_000_000,
+        security: Security::default(),
     }
 }
 

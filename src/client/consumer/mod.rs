@@ -255,6 +255,7 @@ impl Consumer {
             if let Some(failure) = self.failures.pop_front() {
                 return Err(failure);
             }
+            self.client.check_access()?;
             self.auto_commit();
             self.look_up_positions();
             // A prefetch leaves before what is buffered is handed out.

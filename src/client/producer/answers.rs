@@ -51,6 +51,9 @@ impl Sender {
                 if let Err(error) = result {
                     tracing::debug!("node {node} cannot be reached: {error}");
                     self.client.request_update();
+                    if error.is_authentication() {
+                        self.fail_everything(&error);
+                    }
                 }
             }
             Event::ProducerId(result) => {
