@@ -56,11 +56,11 @@ fn what_is_not_there_is_said_in_one_line() {
         (Some(1), 1),
         "{ran:?}"
     );
-    let ran = tool(&["acls", "--list"], b"");
+    let ran = tool(&["connect-mirror-maker", "mm.properties"], b"");
     assert_eq!(ran.code, Some(1));
     assert!(
         ran.stderr
-            .contains("acls tool is not built into this kafkars yet"),
+            .contains("connect-mirror-maker tool is not built into this kafkars yet"),
         "{ran:?}"
     );
 }
