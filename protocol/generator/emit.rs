@@ -23,8 +23,7 @@ struct Context<'a> {
 
 /// The module of one message.
 pub fn module(message: &Definition, versions: (i16, i16)) -> Result<String, String> {
-    let keeps_unknown_tags = !matches!(message.kind, Kind::Request | Kind::Response | Kind::Header)
-        && !message.flexible.is_none();
+    let keeps_unknown_tags = is_stored(message.kind) && !message.flexible.is_none();
     let context = Context {
         message,
         versions,
@@ -49,10 +48,19 @@ pub fn module(message: &Definition, versions: (i16, i16)) -> Result<String, Stri
         declaration(&mut out, part, &context)?;
         defaults(&mut out, part, &context)?;
         codec(&mut out, part, &context)?;
+        if is_stored(message.kind) {
+            json(&mut out, part, &context)?;
+        }
     }
     message_impl(&mut out, &context);
     out.push_str("}\n");
     Ok(out)
+}
+
+/// Whether messages of the kind are stored, by Kafka or by its clients: not what goes over the wire
+/// and is gone.
+pub fn is_stored(kind: Kind) -> bool {
+    !matches!(kind, Kind::Request | Kind::Response | Kind::Header)
 }
 
 /// The struct `name` and those that its fields declare, in the order of their appearance.
@@ -461,6 +469,34 @@ fn write_tags(
         let _ = writeln!(out, "            w.unknown_tags({unknown}, {next}..);");
     }
     out.push_str("        }\n");
+    Ok(())
+}
+
+/// How the struct becomes JSON.
+fn json(out: &mut String, part: &Struct, context: &Context) -> Result<(), String> {
+    let _ = writeln!(out, "\nimpl ToJson for {} {{", part.name);
+    out.push_str("    fn to_json(&self, version: i16) -> serde_json::Value {\n");
+    out.push_str("        let mut json = JsonObject::default();\n");
+    for field in &part.fields {
+        let put = format!(
+            "json.put(\"{}\", &self.{}, version);",
+            names::camel(&field.name),
+            names::field(&field.name)
+        );
+        let mut conditions: Vec<String> = context.condition(field.versions).into_iter().collect();
+        if field.tag.is_some() {
+            conditions.push(format!("!({})", context.typed(field).is_default()?));
+        }
+        let _ = match conditions.is_empty() {
+            true => writeln!(out, "        {put}"),
+            false => writeln!(
+                out,
+                "        if {} {{\n            {put}\n        }}",
+                conditions.join(" && ")
+            ),
+        };
+    }
+    out.push_str("        json.into()\n    }\n}\n");
     Ok(())
 }
 

@@ -17,6 +17,13 @@ pub fn snake(name: &str) -> String {
     out
 }
 
+/// The name in JSON: `KRaftVersionFeature` → `kRaftVersionFeature`.
+pub fn camel(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
 /// [`snake`], escaped where Rust has a keyword of that name.
 pub fn field(name: &str) -> String {
     let name = snake(name);

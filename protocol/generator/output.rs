@@ -97,9 +97,14 @@ fn register(registry: &mut String, folder: &str, message: &Definition) {
     let key = message
         .key
         .map_or("None".to_owned(), |key| format!("Some({key})"));
+    let entry = if emit::is_stored(message.kind) {
+        "stored"
+    } else {
+        "entry"
+    };
     let _ = writeln!(
         registry,
-        "    entry::<kafkars_protocol::{place}::{}>(\"{folder}\", {key}),",
+        "    {entry}::<kafkars_protocol::{place}::{}>(\"{folder}\", {key}),",
         message.name
     );
 }

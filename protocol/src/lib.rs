@@ -29,6 +29,7 @@ pub mod api_key;
 pub mod error_code;
 pub mod frame;
 pub mod header;
+pub mod json;
 pub mod messages;
 pub mod records;
 pub mod str;
@@ -40,6 +41,7 @@ mod prelude;
 
 pub use api_key::ApiKey;
 pub use error_code::ErrorCode;
+pub use json::ToJson;
 pub use message::{Message, Record, Records, Request, Response};
 pub use str::Str;
 pub use uuid::Uuid;

@@ -3,6 +3,7 @@
 
 pub use bytes::Bytes;
 
+pub use crate::json::{JsonObject, ToJson};
 pub use crate::wire::{
     DecodeError, EncodeError, Reader, Struct, UnknownTag, Writer, absent, not_null, null_if,
 };

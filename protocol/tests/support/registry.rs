@@ -1,6 +1,6 @@
 //! All messages, generated, with what the tests need of each.
 
-use kafkars_protocol::Message;
+use kafkars_protocol::{Message, ToJson};
 use kafkars_protocol::wire::{DecodeError, EncodeError, Encoded, Reader, Writer};
 
 /// Why a message could not be read, or why it could not be written again, or how it was.
@@ -15,7 +15,11 @@ pub struct Entry {
     /// Reads the message and writes it again.
     pub recode: fn(&mut Reader, i16) -> Recoded,
     pub default: fn(i16) -> Result<Encoded, EncodeError>,
+    /// Reads the message and tells it as JSON, if it is one that is stored.
+    pub to_json: Option<ReadJson>,
 }
+
+pub type ReadJson = fn(&mut Reader, i16) -> Result<serde_json::Value, DecodeError>;
 
 include!(concat!(env!("OUT_DIR"), "/registry.rs"));
 
@@ -28,6 +32,14 @@ const fn entry<M: Message>(folder: &'static str, key: Option<i16>) -> Entry {
         first_flexible: M::FIRST_FLEXIBLE,
         recode: recode::<M>,
         default: |version| encode(&M::default(), version),
+        to_json: None,
+    }
+}
+
+const fn stored<M: Message + ToJson>(folder: &'static str, key: Option<i16>) -> Entry {
+    Entry {
+        to_json: Some(|r, version| Ok(M::decode(r, version)?.to_json(version))),
+        ..entry::<M>(folder, key)
     }
 }
 
