@@ -57,10 +57,24 @@ macro_rules! coordinator_records {
                 }
             }
 
+            pub fn to_json(&self) -> serde_json::Value {
+                match self {
+                    $($key::$name(key) => crate::ToJson::to_json(key, <$key_type>::MIN_VERSION),)*
+                }
+            }
+
             /// The value that belongs to this key.
             pub fn decode_value(&self, bytes: impl Into<Bytes>) -> Result<$value, DecodeError> {
                 match self {
                     $($key::$name(_) => crate::records::decode_value(bytes).map($value::$name),)*
+                }
+            }
+        }
+
+        impl crate::ToJson for $value {
+            fn to_json(&self, version: i16) -> serde_json::Value {
+                match self {
+                    $($value::$name(value) => crate::ToJson::to_json(value, version),)*
                 }
             }
         }
@@ -106,6 +120,11 @@ pub fn decode_value<M: Message>(bytes: impl Into<Bytes>) -> Result<M, DecodeErro
     let mut r = Reader::new(bytes);
     let version = r.i16()?;
     M::decode(&mut r, version)
+}
+
+/// The version that [`encode_value`] put in front.
+pub fn value_version(bytes: &[u8]) -> Option<i16> {
+    bytes.first_chunk().copied().map(i16::from_be_bytes)
 }
 
 fn in_one_piece(w: Writer) -> Bytes {
