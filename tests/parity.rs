@@ -9,7 +9,7 @@ use support::genuine::Genuine;
 use support::{kafkars, root, skip};
 
 /// The cases of the tools that are built in. Those of `storage` are run in `tools.rs`: they need no broker.
-const CASES: [&str; 28] = [
+const CASES: [&str; 31] = [
     "topics-*",
     "producer-*",
     "consumer-*",
@@ -32,6 +32,9 @@ const CASES: [&str; 28] = [
     "features",
     "metadata-quorum",
     "leader-election",
+    "connect-plugin-path",
+    "dump-log-*",
+    "metadata-shell",
     "reassign-*",
     "no-such-tool-*",
     "help-topics",

@@ -9,9 +9,9 @@
 
 use bytes::Bytes;
 
-use crate::protocol::Message;
 use crate::protocol::records::metadata::*;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
+use crate::protocol::{Message, ToJson};
 
 const FRAME_VERSION: u32 = 1;
 
@@ -83,6 +83,14 @@ macro_rules! metadata_records {
                 match self {
                     $(MetadataRecord::$variant(_) => stringify!($record),)*
                     MetadataRecord::Unknown(_) => "unknown record",
+                }
+            }
+
+            /// The record's fields as its schema names them, those of a later release as bytes.
+            pub fn to_json(&self, version: i16) -> serde_json::Value {
+                match self {
+                    $(MetadataRecord::$variant(record) => record.to_json(version),)*
+                    MetadataRecord::Unknown(unknown) => unknown.body.to_json(version),
                 }
             }
 

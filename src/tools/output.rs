@@ -126,6 +126,22 @@ impl Printer {
     }
 }
 
+/// How wide the terminal is, if stdout is one.
+pub fn terminal_width() -> Option<usize> {
+    Table::new().width().map(usize::from)
+}
+
+/// For what writes its own lines.
+impl Write for Printer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// A message for the user, on stderr. Nobody may be listening: that is no failure.
 pub fn message(text: impl AsRef<str>) {
     let mut err = io::stderr().lock();

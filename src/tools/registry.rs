@@ -3,10 +3,11 @@ use tracing::Level;
 
 use super::output::Invocation;
 use super::{
-    acls, broker_api_versions, client_metrics, cluster_tool, configs, connect_standalone,
-    console_consumer, console_producer, console_share_consumer, consumer_groups, consumer_perf,
-    delegation_tokens, delete_records, e2e_latency, features, get_offsets, groups, leader_election,
-    log_dirs, metadata_quorum, producer_perf, reassign_partitions, server_start, server_stop,
+    acls, broker_api_versions, client_metrics, cluster_tool, configs, connect_plugin_path,
+    connect_standalone, console_consumer, console_producer, console_share_consumer,
+    consumer_groups, consumer_perf, delegation_tokens, delete_records, dump_log, e2e_latency,
+    features, get_offsets, groups, leader_election, log_dirs, metadata_quorum, metadata_shell,
+    producer_perf, reassign_partitions, replaced, replica_verification, server_start, server_stop,
     share_groups, storage, streams_application_reset, streams_groups, topics, transactions,
     verifiable_consumer, verifiable_producer,
 };
@@ -70,7 +71,7 @@ pub const SECTIONS: &[Section] = &[
         tool("console-share-consumer", "Print the records of a topic through a share group", console_share_consumer::run),
         tool("delete-records", "Delete the records before an offset", delete_records::run),
         tool("get-offsets", "Print the offsets of partitions", get_offsets::run),
-        missing("dump-log", "Print what is in log and index files"),
+        tool("dump-log", "Print what is in log and index files", dump_log::run),
     ] },
     Section { heading: "Groups and transactions", tools: &[
         tool("groups", "List groups of every type", groups::run),
@@ -88,9 +89,9 @@ pub const SECTIONS: &[Section] = &[
         tool("log-dirs", "Show the log directories of brokers", log_dirs::run),
         tool("leader-election", "Elect leaders", leader_election::run),
         tool("reassign-partitions", "Move partitions between brokers", reassign_partitions::run),
-        missing("replica-verification", "Compare the replicas of topics"),
+        tool("replica-verification", "Compare the replicas of topics", replica_verification::run),
         tool("metadata-quorum", "Show and change the controller quorum", metadata_quorum::run),
-        missing("metadata-shell", "Look into a metadata snapshot"),
+        tool("metadata-shell", "Look into a metadata snapshot", metadata_shell::run),
         tool("client-metrics", "Show and change client metrics subscriptions", client_metrics::run),
         tool("acls", "Show and change access control lists", acls::run),
         tool("delegation-tokens", "Create, renew and expire delegation tokens", delegation_tokens::run),
@@ -99,7 +100,7 @@ pub const SECTIONS: &[Section] = &[
         Tool { log_level: Level::INFO, ..tool("connect-standalone", "Run connectors in one process", connect_standalone::run) },
         missing("connect-distributed", "Run a worker of a Connect cluster"),
         missing("connect-mirror-maker", "Copy topics between clusters"),
-        missing("connect-plugin-path", "List the connectors that are installed"),
+        tool("connect-plugin-path", "List the connectors that are installed", connect_plugin_path::run),
     ] },
     Section { heading: "Measure and test", tools: &[
         tool("producer-perf-test", "Measure producing", producer_perf::run),
@@ -109,7 +110,9 @@ pub const SECTIONS: &[Section] = &[
         tool("verifiable-producer", "Produce numbered records, reporting as JSON", verifiable_producer::run),
         tool("verifiable-consumer", "Consume, reporting as JSON", verifiable_consumer::run),
         missing("verifiable-share-consumer", "Consume through a share group, reporting as JSON"),
-        missing("jmx", "Read the metrics of a JVM"),
+        tool("jmx", "Read the metrics of a JVM", replaced::jmx),
+        tool("run-class", "Run a class of Java", replaced::run_class),
+        tool("trogdor", "Run workloads and faults on agents", replaced::trogdor),
     ] },
 ];
 
@@ -124,7 +127,7 @@ pub fn find(name: &str) -> Option<&'static Tool> {
 
 /// The name of the tool's script in Kafka's `bin/`, without `.sh`.
 pub fn script_name(tool: &Tool) -> String {
-    if tool.name.starts_with("connect-") {
+    if tool.name.starts_with("connect-") || tool.name == "trogdor" {
         tool.name.to_owned()
     } else {
         format!("kafka-{}", tool.name)

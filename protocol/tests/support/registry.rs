@@ -1,7 +1,7 @@
 //! All messages, generated, with what the tests need of each.
 
-use kafkars_protocol::{Message, ToJson};
 use kafkars_protocol::wire::{DecodeError, EncodeError, Encoded, Reader, Writer};
+use kafkars_protocol::{Message, ToJson};
 
 /// Why a message could not be read, or why it could not be written again, or how it was.
 pub type Recoded = Result<Result<Encoded, EncodeError>, DecodeError>;

@@ -312,14 +312,15 @@ impl LegacyRecords<'_> {
         }
     }
 
-    fn messages(&self) -> Messages<'_> {
+    /// The messages as they are stored: offsets and timestamps are not yet those of the records.
+    pub fn messages(&self) -> Messages<'_> {
         Messages { rest: &self.set }
     }
 }
 
 /// The messages of a message set as they are stored, wrappers not opened.
 #[derive(Debug, Clone)]
-struct Messages<'a> {
+pub struct Messages<'a> {
     rest: &'a [u8],
 }
 

@@ -6,7 +6,7 @@ mod failures;
 mod input;
 mod line_reader;
 mod lines;
-mod options;
+pub(super) mod options;
 mod progress;
 
 use std::io::{self, IsTerminal, Write as _};

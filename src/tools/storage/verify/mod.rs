@@ -1,7 +1,6 @@
 //! `storage verify`: checks every file of stopped log directories without writing to them.
 mod directory;
 mod metadata;
-mod progress;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +9,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use self::directory::Directory;
-use self::progress::Progress;
 use self::report::Report;
 use super::{config, log_directories};
 use crate::log::directory::StoppedDirectory;
@@ -20,6 +18,7 @@ use crate::metadata::properties;
 use crate::protocol::Uuid;
 use crate::tools::options::argparse::Parsed;
 use crate::tools::output::Printer;
+use crate::tools::progress::Progress;
 use crate::tools::registry::Exit;
 
 pub fn run(parsed: &Parsed, printer: &mut Printer) -> anyhow::Result<Exit> {

@@ -1,10 +1,10 @@
-//! How far the check of large directories is, on stderr, for someone who watches.
+//! How far the reading of large files is, on stderr, for someone who watches.
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Less is checked before anyone asks how far it is.
+/// Less is read before anyone asks how far it is.
 const LARGE_BYTES: u64 = 64 << 20;
 
 pub struct Progress(Option<ProgressBar>);
@@ -18,6 +18,14 @@ impl Progress {
         let style =
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         Self(Some(ProgressBar::new(total).with_style(style)))
+    }
+
+    /// Of a tool whose output would come between where both are on one terminal.
+    pub fn beside_output(total: u64) -> Self {
+        if io::stdout().is_terminal() {
+            return Self(None);
+        }
+        Self::start(total)
     }
 
     pub fn add(&self, bytes: u64) {
