@@ -3,7 +3,7 @@
 //! The rooms, top to bottom; a room may use those below it, as `tests/tidy.rs` checks:
 //!
 //! ```text
-//! bin/kafkars → tools → connect, broker → coordinator, controller, raft → metadata
+//! bin/kafkars → tools → connect, dev → broker → coordinator, controller, raft → metadata
 //!             → client, net, log → security, record → protocol, config, metrics
 //! ```
 pub use kafkars_protocol as protocol;
@@ -14,6 +14,7 @@ pub mod config;
 pub mod connect;
 pub mod controller;
 pub mod coordinator;
+pub mod dev;
 pub mod log;
 pub mod metadata;
 pub mod metrics;

@@ -17,8 +17,11 @@ fn arrows() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("bin", &["tools"][..]),
         (
             "tools",
-            &["client", "record", "log", "metadata", "broker", "connect"],
+            &[
+                "client", "record", "log", "metadata", "broker", "connect", "dev",
+            ],
         ),
+        ("dev", &["broker", "log", "metadata"]),
         ("connect", &["client", "record"]),
         (
             "broker",

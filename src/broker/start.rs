@@ -121,6 +121,11 @@ impl Node {
         Ok(node)
     }
 
+    /// Where clients are told to reach it, with the ports that the system chose.
+    pub fn advertised(&self) -> &[Endpoint] {
+        &self.broker.settings.listeners.advertised
+    }
+
     fn accept(
         &self,
         listeners: Vec<Listener>,

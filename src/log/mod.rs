@@ -26,6 +26,7 @@ pub mod epochs;
 pub mod error;
 pub mod file_cache;
 mod flush;
+pub mod fork;
 pub mod health;
 pub mod index_file;
 mod list_offsets;

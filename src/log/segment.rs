@@ -15,7 +15,7 @@ use super::names::{INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX
 use super::offset_index::OffsetIndex;
 use super::place::Place;
 use super::scan::{Scanned, scan_segment};
-use super::storage::OpenMode;
+use super::storage::{OpenMode, copy_aside};
 use super::time_index::{TimeEntry, TimeIndex};
 use crate::record::{HEADER_LEN, StoredHeader};
 
@@ -73,6 +73,8 @@ pub struct Segment {
     has_txn_index: AtomicBool,
     /// Compaction has put others in its place: its files are not to be looked for.
     replaced: AtomicBool,
+    /// The log file has no other name, so that writing to it changes nobody else's.
+    own: AtomicBool,
     /// What reads have found to be damaged, in no order.
     faults: Mutex<Vec<faults::Fault>>,
     /// There are any.
@@ -89,6 +91,7 @@ impl Segment {
             log: CachedFile::default(),
             has_txn_index: AtomicBool::new(has_txn_index),
             replaced: AtomicBool::new(false),
+            own: AtomicBool::new(false),
             faults: Mutex::default(),
             damaged: AtomicBool::new(false),
             state: Mutex::new(State::empty(base_offset)),
@@ -116,6 +119,7 @@ impl Segment {
                 .at(&path)?;
         }
         let segment = Self::existing(base_offset, now_ms, false);
+        segment.own.store(true, Ordering::Relaxed);
         segment.state.lock().loaded = true;
         Ok(segment)
     }
@@ -149,6 +153,23 @@ impl Segment {
         // In this order: what was opened before the mark was set is still this segment's.
         self.check_in_place(place)?;
         Ok(file)
+    }
+
+    /// The log file for writing. One that has other names, as a fork or a backup of hard links has, is replaced by a
+    /// copy before the first write.
+    fn own_file(&self, place: &Place) -> Result<Arc<File>, LogError> {
+        let file = self.file(place)?;
+        if self.own.load(Ordering::Relaxed) {
+            return Ok(file);
+        }
+        let path = place.file(self.base_offset, LOG_SUFFIX);
+        let copied = place.disk.is_shared(&file).at(&path)?;
+        if copied {
+            copy_aside(place.disk.as_ref(), &file, &path).at(&path)?;
+            self.log.close();
+        }
+        self.own.store(true, Ordering::Relaxed);
+        if copied { self.file(place) } else { Ok(file) }
     }
 
     /// Marks a segment that compaction replaces. From here on everything that would look for its
@@ -236,6 +257,7 @@ impl Segment {
         if !preallocated && place.disk.size(&file).at(&path)? == u64::from(size) {
             return Ok(());
         }
+        let file = self.own_file(place)?;
         place.disk.set_size(&file, u64::from(size)).at(&path)
     }
 
@@ -243,7 +265,7 @@ impl Segment {
     /// an error the file is cut back; should that fail too, the next write goes over the remains.
     pub fn write(&self, place: &Place, bufs: &mut [IoSlice<'_>]) -> Result<u32, LogError> {
         let position = self.size(place)?;
-        let file = self.file(place)?;
+        let file = self.own_file(place)?;
         let written = place.disk.write_at(&file, bufs, u64::from(position));
         if written.is_err() {
             let _ = place.disk.set_size(&file, u64::from(position));
@@ -325,6 +347,7 @@ impl Segment {
         let path = place.file(self.base_offset, LOG_SUFFIX);
         let file = self.file(place)?;
         if disk.size(&file).at(&path)? > u64::from(scanned.size) {
+            let file = self.own_file(place)?;
             disk.set_size(&file, u64::from(scanned.size)).at(&path)?;
         }
         self.rebuild_indexes(place, scanned, &mut self.state.lock())
@@ -369,7 +392,7 @@ impl Segment {
         let disk = place.disk.as_ref();
         let mut state = self.loaded(place)?;
         let path = place.file(self.base_offset, LOG_SUFFIX);
-        let file = self.file(place)?;
+        let file = self.own_file(place)?;
         disk.set_size(&file, u64::from(located.position))
             .at(&path)?;
         disk.sync(&file).at(&path)?;

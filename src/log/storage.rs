@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,6 +11,9 @@ use std::time::{Duration, UNIX_EPOCH};
 pub use at_once::at_once;
 
 use super::health::{Condition, DirHealth};
+
+/// Copied at a time.
+const COPY_BYTES: usize = 1 << 20;
 
 /// How [`Disk::open`] opens a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +52,10 @@ pub trait Disk: Debug + Send + Sync {
     }
     /// Sets aside `size` bytes of disk for the file without changing its length.
     fn allocate(&self, file: &File, size: u64) -> io::Result<()>;
+    /// Another name leads to the same file.
+    fn is_shared(&self, file: &File) -> io::Result<bool> {
+        Ok(file.metadata()?.nlink() > 1)
+    }
     /// Forces data, and the metadata needed to read it back, to the device.
     fn sync(&self, file: &File) -> io::Result<()>;
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
@@ -227,6 +235,25 @@ fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8], sync: bool) -> io::Result
         Some(dir) if sync => disk.sync_dir(dir),
         _ => Ok(()),
     }
+}
+
+/// Puts a copy of `file` in the place of `path`, which is its name: crash-safe as [`replace_file`] is.
+pub fn copy_aside(disk: &dyn Disk, file: &File, path: &Path) -> io::Result<()> {
+    let aside = with_suffix(path, ".tmp");
+    let copy = disk.open(&aside, OpenMode::Truncate)?;
+    let mut buf = vec![0; COPY_BYTES];
+    let mut position = 0;
+    loop {
+        let read = disk.read_at(file, &mut buf, position)?;
+        let Some(read) = buf.get(..read).filter(|read| !read.is_empty()) else {
+            break;
+        };
+        disk.write_at(&copy, &mut [IoSlice::new(read)], position)?;
+        position += read.len() as u64;
+    }
+    disk.sync(&copy)?;
+    disk.rename(&aside, path)?;
+    path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))
 }
 
 /// Reads a whole file, refusing one longer than `limit` bytes; `None` if there is none.

@@ -62,6 +62,9 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
+    /// How a shell expects a process to exit that `kill` ended.
+    pub const TERMINATED: Exit = Exit(143);
+
     /// From here on signals no longer end the process on their own.
     pub fn listen() -> anyhow::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -72,7 +75,7 @@ impl Interrupt {
             loop {
                 let exit = tokio::select! {
                     _ = interrupt.recv() => Exit(130),
-                    _ = terminate.recv() => Exit(143),
+                    _ = terminate.recv() => Self::TERMINATED,
                 };
                 if signalled {
                     std::process::exit(i32::from(exit.0));

@@ -5,7 +5,7 @@ use super::output::Invocation;
 use super::{
     acls, broker_api_versions, client_metrics, cluster_tool, configs, connect_plugin_path,
     connect_standalone, console_consumer, console_producer, console_share_consumer,
-    consumer_groups, consumer_perf, delegation_tokens, delete_records, dump_log, e2e_latency,
+    consumer_groups, consumer_perf, delegation_tokens, delete_records, dev, dump_log, e2e_latency,
     features, get_offsets, groups, leader_election, log_dirs, metadata_quorum, metadata_shell,
     producer_perf, reassign_partitions, replaced, replica_verification, server_start, server_stop,
     share_groups, storage, streams_application_reset, streams_groups, topics, transactions,
@@ -31,6 +31,8 @@ pub struct Tool {
     pub log_level: Level,
     /// `None`: Kafka has it, kafkars not yet.
     pub run: Option<Run>,
+    /// Kafka has it.
+    pub kafkas: bool,
 }
 
 /// Tools that belong together, as `kafkars --help` shows them.
@@ -45,6 +47,15 @@ const fn tool(name: &'static str, summary: &'static str, run: Run) -> Tool {
         summary,
         log_level: Level::WARN,
         run: Some(run),
+        kafkas: true,
+    }
+}
+
+/// One that Kafka has not.
+const fn own(name: &'static str, summary: &'static str, run: Run) -> Tool {
+    Tool {
+        kafkas: false,
+        ..tool(name, summary, run)
     }
 }
 
@@ -54,6 +65,7 @@ const fn missing(name: &'static str, summary: &'static str) -> Tool {
         summary,
         log_level: Level::WARN,
         run: None,
+        kafkas: true,
     }
 }
 
@@ -61,6 +73,7 @@ const fn missing(name: &'static str, summary: &'static str) -> Tool {
 pub const SECTIONS: &[Section] = &[
     Section { heading: "Run a broker", tools: &[
         Tool { log_level: Level::INFO, ..tool("server-start", "Start a broker from a server.properties file", server_start::run) },
+        own("dev", "Start a broker for a test, gone when it ends", dev::run),
         tool("server-stop", "Stop the brokers that run here", server_stop::run),
         tool("storage", "Format log directories and look at them", storage::run),
     ] },
@@ -122,7 +135,7 @@ pub fn find(name: &str) -> Option<&'static Tool> {
     SECTIONS
         .iter()
         .flat_map(|section| section.tools)
-        .find(|tool| tool.name == short)
+        .find(|tool| tool.name == short && (tool.kafkas || short == name))
 }
 
 /// The name of the tool's script in Kafka's `bin/`, without `.sh`.
@@ -137,7 +150,10 @@ pub fn script_name(tool: &Tool) -> String {
 /// The script names of all tools, one a line.
 pub fn scripts() -> String {
     let tools = SECTIONS.iter().flat_map(|section| section.tools);
-    tools.map(|tool| script_name(tool) + "\n").collect()
+    tools
+        .filter(|tool| tool.kafkas)
+        .map(|tool| script_name(tool) + "\n")
+        .collect()
 }
 
 /// What `kafkars --help` prints.

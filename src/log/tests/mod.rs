@@ -2,6 +2,7 @@
 mod corruption;
 mod crash;
 mod fixtures;
+mod fork;
 mod legacy;
 mod life;
 mod long_appends;
