@@ -15,7 +15,7 @@ use crate::client::connection::{ApiVersions, Endpoint};
 use crate::client::{ClientError, Result};
 use crate::protocol::ApiKey;
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "broker-api-versions",
     about: "Shows which APIs each broker speaks, in which versions.",
     groups: &[WHERE, OUTPUT, OTHER],

@@ -17,7 +17,7 @@ use crate::client::admin::{
 };
 use crate::protocol::Uuid;
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "client-metrics",
     about: "Shows and changes which metrics clients are asked to send.",
     groups: &[

@@ -38,7 +38,7 @@ const WHERE: Group = Group {
 
 const EITHER: &[&str] = &["bootstrap-server", "bootstrap-controller"];
 
-static COMMANDS: Commands = Commands {
+pub static COMMANDS: Commands = Commands {
     program: "kafka-cluster",
     about: "Shows the cluster's id and endpoints, and forgets brokers.",
     globals: None,

@@ -16,7 +16,7 @@ use super::usage::require;
 use crate::client::TopicPartition;
 use crate::client::admin::{Admin, DeletedRecords};
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "delete-records",
     about: "Deletes the records before an offset.",
     groups: &[

@@ -68,7 +68,7 @@ const UNSAFE: Opt = Opt::flag(
 );
 const DRY_RUN: Opt = Opt::flag("dry-run", "Only tell whether it could be done");
 
-static COMMANDS: Commands = Commands {
+pub static COMMANDS: Commands = Commands {
     program: "kafka-features",
     about: "Shows the levels of features, and changes them.",
     globals: Some(&GLOBALS),

@@ -16,7 +16,7 @@ use crate::client::TopicPartition;
 use crate::client::admin::{Admin, OffsetSpec, PARTITIONS_PER_RESPONSE};
 use crate::client::config::IsolationLevel;
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "get-offsets",
     about: "Prints the offsets of partitions.",
     groups: &[

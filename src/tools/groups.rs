@@ -13,7 +13,7 @@ use super::session::{self, OTHER, WHERE};
 use super::usage::{UsageError, exclude};
 use crate::client::admin::{Admin, CONSUMER_PROTOCOL, GroupListing};
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "groups",
     about: "Lists groups of every type.",
     groups: &[

@@ -16,7 +16,7 @@ use crate::client::admin::{Admin, ElectionType};
 use crate::client::{ClientError, TopicPartition};
 use crate::protocol::ErrorCode;
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "leader-election",
     about: "Elects leaders of partitions.",
     groups: &[

@@ -15,7 +15,7 @@ use super::usage::require;
 use crate::client::TopicPartition;
 use crate::client::admin::{Admin, LogDirDescription, ReplicaInfo};
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "log-dirs",
     about: "Shows what the log directories of brokers hold.",
     groups: &[

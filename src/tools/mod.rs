@@ -5,10 +5,12 @@
 pub mod acls;
 mod alone;
 pub mod broker_api_versions;
+mod catalog;
 pub mod client_metrics;
 mod client_metrics_report;
 pub mod cluster;
 pub mod cluster_tool;
+mod completions;
 pub mod configs;
 pub mod connect_plugin_path;
 pub mod connect_standalone;
@@ -39,15 +41,18 @@ mod java_uuid;
 mod json_input;
 mod latencies;
 pub mod leader_election;
+mod link_tools;
 pub mod listing;
 pub mod log_dirs;
 pub mod logging;
+mod man;
 pub mod metadata_quorum;
 pub mod metadata_shell;
 pub mod options;
 pub mod output;
 mod own;
 pub mod producer_perf;
+mod profile;
 mod progress;
 pub mod reassign_partitions;
 pub mod registry;
@@ -63,6 +68,7 @@ pub mod streams_application_reset;
 pub mod streams_groups;
 pub mod subcommands;
 mod throttle;
+mod top;
 pub mod topics;
 pub mod transactions;
 mod usage;
@@ -73,6 +79,7 @@ use std::ffi::OsString;
 use std::io;
 
 use output::{Invocation, Printer, base_name, message};
+use profile::fill_in::{self, fill_in};
 use registry::{Exit, Tool};
 
 /// The version of Apache Kafka that the tools stand in for, as `--version` prints it.
@@ -108,12 +115,19 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match first.as_str() {
         "-h" | "--help" | "help" => print(&registry::overview()),
+        // For the scripts of `kafkars completions`.
+        "complete" => {
+            let invocation = Invocation {
+                program: called,
+                by_kafka_name: false,
+                args: args.split_off(1),
+            };
+            completions::complete(invocation).unwrap_or(Exit::FAILURE)
+        }
         "-V" | "--version" | "version" => print(&format!(
             "kafkars {} (Apache Kafka {KAFKA_VERSION})\n",
             env!("CARGO_PKG_VERSION")
         )),
-        // For scripts/link-tools.sh.
-        "--list-scripts" => print(&registry::scripts()),
         name => match registry::find(name.strip_suffix(".sh").unwrap_or(name)) {
             Some(tool) => {
                 args.remove(0);
@@ -128,16 +142,14 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> Exit {
                 )
             }
             None => {
-                message(format!(
-                    "kafkars has no tool '{name}': kafkars --help lists all tools."
-                ));
+                message(registry::unknown(name));
                 Exit::FAILURE
             }
         },
     }
 }
 
-fn start(tool: &Tool, invocation: Invocation) -> Exit {
+fn start(tool: &Tool, mut invocation: Invocation) -> Exit {
     let Some(run) = tool.run else {
         message(format!(
             "{}: Kafka's {} tool is not built into this kafkars yet.",
@@ -146,6 +158,12 @@ fn start(tool: &Tool, invocation: Invocation) -> Exit {
         return Exit::FAILURE;
     };
     logging::install(tool.log_level);
+    if !invocation.by_kafka_name
+        && let Err(error) = fill_in(tool.name, &mut invocation.args, fill_in::default)
+    {
+        message(format!("{error:#}"));
+        return Exit::FAILURE;
+    }
     run(invocation).unwrap_or_else(|error| {
         if is_closed_pipe(&error) {
             return Exit::SUCCESS;

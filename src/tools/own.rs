@@ -8,8 +8,8 @@ use super::output::{Invocation, Printer, message};
 use super::registry::Exit;
 
 /// The options as `clap` knows them, under the name the user called.
-pub fn command<T: CommandFactory>(program: &str) -> clap::Command {
-    T::command()
+pub fn command(command: clap::Command, program: &str) -> clap::Command {
+    command
         .bin_name(program.to_owned())
         .disable_version_flag(true)
         .max_term_width(100)
@@ -20,7 +20,7 @@ pub fn read<T: CommandFactory + FromArgMatches>(
     invocation: &Invocation,
 ) -> io::Result<Result<T, Exit>> {
     let words = std::iter::once(invocation.program.clone()).chain(invocation.args.iter().cloned());
-    let mut command = command::<T>(&invocation.program);
+    let mut command = self::command(T::command(), &invocation.program);
     let parsed = command
         .try_get_matches_from_mut(words)
         .and_then(|matches| T::from_arg_matches(&matches));

@@ -3,13 +3,14 @@ use tracing::Level;
 
 use super::output::Invocation;
 use super::{
-    acls, broker_api_versions, client_metrics, cluster_tool, configs, connect_plugin_path,
-    connect_standalone, console_consumer, console_producer, console_share_consumer,
-    consumer_groups, consumer_perf, delegation_tokens, delete_records, dev, dump_log, e2e_latency,
-    features, get_offsets, groups, leader_election, log_dirs, metadata_quorum, metadata_shell,
-    producer_perf, reassign_partitions, replaced, replica_verification, server_start, server_stop,
-    share_groups, storage, streams_application_reset, streams_groups, topics, transactions,
-    verifiable_consumer, verifiable_producer,
+    acls, broker_api_versions, client_metrics, cluster_tool, completions, configs,
+    connect_plugin_path, connect_standalone, console_consumer, console_producer,
+    console_share_consumer, consumer_groups, consumer_perf, delegation_tokens, delete_records, dev,
+    dump_log, e2e_latency, features, get_offsets, groups, leader_election, link_tools, log_dirs,
+    man, metadata_quorum, metadata_shell, options, producer_perf, profile, reassign_partitions,
+    replaced, replica_verification, server_start, server_stop, share_groups, storage,
+    streams_application_reset, streams_groups, top, topics, transactions, verifiable_consumer,
+    verifiable_producer,
 };
 
 /// How a tool ended; the numbers are Kafka's.
@@ -109,6 +110,13 @@ pub const SECTIONS: &[Section] = &[
         tool("acls", "Show and change access control lists", acls::run),
         tool("delegation-tokens", "Create, renew and expire delegation tokens", delegation_tokens::run),
     ] },
+    Section { heading: "For people", tools: &[
+        own("top", "Watch a cluster: brokers, topics, groups and their lag", top::run),
+        own("profile", "Keep named clusters, so that --bootstrap-server may be left out", profile::run),
+        own("completions", "Print what makes a shell complete tools, options, topics and groups", completions::run),
+        own("man", "Print or write manual pages", man::run),
+        own("link-tools", "Link Kafka's script names to kafkars", link_tools::run),
+    ] },
     Section { heading: "Connect", tools: &[
         Tool { log_level: Level::INFO, ..tool("connect-standalone", "Run connectors in one process", connect_standalone::run) },
         missing("connect-distributed", "Run a worker of a Connect cluster"),
@@ -147,13 +155,20 @@ pub fn script_name(tool: &Tool) -> String {
     }
 }
 
-/// The script names of all tools, one a line.
-pub fn scripts() -> String {
+/// The script names of all tools that Kafka has.
+pub fn scripts() -> impl Iterator<Item = String> {
     let tools = SECTIONS.iter().flat_map(|section| section.tools);
-    tools
-        .filter(|tool| tool.kafkas)
-        .map(|tool| script_name(tool) + "\n")
-        .collect()
+    tools.filter(|tool| tool.kafkas).map(script_name)
+}
+
+/// What to say of a tool that is not there.
+pub fn unknown(name: &str) -> String {
+    let tools = SECTIONS.iter().flat_map(|section| section.tools);
+    let short = name.strip_prefix("kafka-").unwrap_or(name);
+    match options::nearest(short, tools.map(|tool| tool.name)) {
+        Some(near) => format!("kafkars has no tool '{name}': did you mean kafkars {near}?"),
+        None => format!("kafkars has no tool '{name}': kafkars --help lists all tools."),
+    }
 }
 
 /// What `kafkars --help` prints.
@@ -175,7 +190,7 @@ pub fn overview() -> String {
     }
     text.push_str(
         "\nA tool also answers to its Kafka name: linked as kafka-topics.sh or kafka-topics,\n\
-         kafkars is the topics tool (scripts/link-tools.sh DIR makes all links).\n\
+         kafkars is the topics tool (kafkars link-tools DIR makes all links).\n\
          \n  -h, --help                Show this help\n  \
          -V, --version             Show the version\n",
     );

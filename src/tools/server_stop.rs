@@ -13,7 +13,7 @@ use super::output::{Invocation, Printer, message};
 use super::registry::{Exit, find};
 use super::usage::{self, UsageError};
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "server-stop",
     about: "Stops the brokers that run on this machine: sends them SIGTERM, so that they flush and \
             leave cleanly.",

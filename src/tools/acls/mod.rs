@@ -1,5 +1,5 @@
 //! `kafka-acls`: shows and changes access control lists.
-mod options;
+pub mod options;
 mod wanted;
 mod words;
 

@@ -2,7 +2,7 @@
 mod changes;
 mod credentials;
 mod entities;
-mod options;
+pub mod options;
 mod quotas;
 mod resources;
 

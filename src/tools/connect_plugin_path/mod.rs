@@ -34,7 +34,7 @@ const WHERE: Group = Group {
     ],
 };
 
-static COMMANDS: Commands = Commands {
+pub static COMMANDS: Commands = Commands {
     program: "connect-plugin-path",
     about: "Lists the Java plugins in a worker's plugin path. What kafkars itself runs are the connectors built into it.",
     globals: None,

@@ -1,5 +1,5 @@
 //! `kafka-console-share-consumer`: prints the records of a topic through a share group.
-mod options;
+pub mod options;
 
 use std::time::Duration;
 

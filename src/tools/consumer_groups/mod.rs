@@ -3,7 +3,7 @@ mod delete;
 mod describe;
 mod list;
 mod members;
-mod options;
+pub mod options;
 mod plan;
 mod reset;
 mod state;

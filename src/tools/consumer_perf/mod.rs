@@ -1,5 +1,5 @@
 //! `kafka-consumer-perf-test`: consumes as fast as it can, and says how fast that was.
-mod options;
+pub mod options;
 mod stats;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
 //! `kafka-delegation-tokens`: creates, renews, expires and describes delegation tokens.
-mod options;
+pub mod options;
 
 use anyhow::anyhow;
 use base64::Engine as _;

@@ -4,7 +4,7 @@ mod decoder;
 mod findings;
 mod index;
 mod line;
-mod options;
+pub mod options;
 mod producers;
 mod remote_log;
 mod segment;

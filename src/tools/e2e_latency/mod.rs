@@ -1,5 +1,5 @@
 //! `kafka-e2e-latency`: sends a record, waits until it is read again, and does so many times.
-mod options;
+pub mod options;
 
 use std::time::{Duration, Instant};
 

@@ -48,7 +48,7 @@ static GLOBALS: Subcommand = Subcommand {
 
 const DRY_RUN: Opt = Opt::flag("dry-run", "Only tell what would be done");
 
-static COMMANDS: Commands = Commands {
+pub static COMMANDS: Commands = Commands {
     program: "kafka-metadata-quorum",
     about: "Shows and changes the quorum of controllers.",
     globals: Some(&GLOBALS),

@@ -18,7 +18,7 @@ use super::registry::Exit;
 const USAGE: &str = "usage: kafka-metadata-shell [-h] --snapshot SNAPSHOT\n                            \
                      [command [command ...]]";
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "metadata-shell",
     about: "Walks through the cluster's metadata in a snapshot or a metadata log.",
     groups: &[Group {

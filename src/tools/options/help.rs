@@ -22,7 +22,7 @@ pub fn command(definition: &Definition, program: &str) -> Command {
     command
 }
 
-fn argument(option: &Opt) -> Arg {
+pub fn argument(option: &Opt) -> Arg {
     let mut arg = Arg::new(option.name).long(option.name).help(option.help);
     if let Some(short) = option.short {
         arg = arg.short(short);

@@ -8,7 +8,7 @@ pub mod argparse;
 mod help;
 pub mod jopt;
 
-pub use help::{command, render};
+pub use help::{argument, command, render};
 
 /// What may follow an option's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,18 +117,18 @@ impl Definition {
 
     /// The known option that `name` is most likely a slip of, if any is near.
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
-        let limit = (name.len() / 3).max(1);
-        self.options()
-            .map(|option| {
-                (
-                    distance(option.name.as_bytes(), name.as_bytes()),
-                    option.name,
-                )
-            })
-            .filter(|(distance, _)| *distance <= limit)
-            .min()
-            .map(|(_, name)| name)
+        nearest(name, self.options().map(|option| option.name))
     }
+}
+
+/// The known name that `name` is most likely a slip of, if any is near.
+pub fn nearest(name: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+    let limit = (name.len() / 3).max(1);
+    let distances = known
+        .into_iter()
+        .map(|known| (distance(known.as_bytes(), name.as_bytes()), known));
+    let near = distances.filter(|(distance, _)| *distance <= limit).min();
+    near.map(|(_, name)| name)
 }
 
 /// Levenshtein distance: insertions, removals and replacements from `a` to `b`.

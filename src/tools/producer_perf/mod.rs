@@ -1,6 +1,6 @@
 //! `kafka-producer-perf-test`: produces at full or at a given speed, and says how fast it went.
 mod load;
-mod options;
+pub mod options;
 mod payload;
 mod stats;
 

@@ -2,7 +2,7 @@
 mod directories;
 mod execute;
 mod generate;
-mod options;
+pub mod options;
 mod plan;
 mod throttles;
 mod verify;

@@ -26,7 +26,7 @@ use crate::client::admin::{Admin, OffsetSpec, PARTITIONS_PER_RESPONSE};
 use crate::client::config::IsolationLevel;
 use crate::config::Properties;
 
-static DEFINITION: Definition = Definition {
+pub static DEFINITION: Definition = Definition {
     name: "replica-verification",
     about: "Compares the replicas of topics, batch by batch, until it is stopped. Deprecated in Kafka.",
     groups: &[

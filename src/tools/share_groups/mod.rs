@@ -1,7 +1,7 @@
 //! `kafka-share-groups`: lists, describes, resets and deletes share groups.
 mod describe;
 mod offsets;
-mod options;
+pub mod options;
 
 use self::options::{Action, DEFINITION, check};
 use super::group_tool::{self, Kind};

@@ -2,7 +2,7 @@
 mod features;
 mod format;
 mod info;
-mod options;
+pub mod options;
 mod verify;
 
 use std::collections::BTreeSet;

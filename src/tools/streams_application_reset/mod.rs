@@ -1,7 +1,7 @@
 //! `kafka-streams-application-reset`: sets an application's offsets back and deletes its internal
 //! topics, so that it can start over.
 mod offsets;
-mod options;
+pub mod options;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 mod describe;
 mod internal_topics;
 mod offsets;
-mod options;
+pub mod options;
 
 pub(super) use self::internal_topics::has_internal_name;
 use self::options::{Action, DEFINITION, check};

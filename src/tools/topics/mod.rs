@@ -5,7 +5,7 @@ mod create;
 mod delete;
 mod describe;
 mod list;
-mod options;
+pub mod options;
 
 use anyhow::bail;
 use tracing::error;

@@ -1,6 +1,6 @@
 //! `kafka-transactions`: shows transactions, and ends those that hang.
 mod hanging;
-mod options;
+pub mod options;
 
 use anyhow::{anyhow, bail};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! `kafka-verifiable-consumer`: consumes and prints assignments, records and commits as JSON.
-mod options;
+pub mod options;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

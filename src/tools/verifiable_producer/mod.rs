@@ -1,5 +1,5 @@
 //! `kafka-verifiable-producer`: produces numbers and prints as JSON which were acknowledged.
-mod options;
+pub mod options;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -96,6 +96,8 @@ pub struct Partition {
     pub durable_start: i64,
     /// Records before may be gone, if a later one has their key.
     pub cleaned: i64,
+    /// Producers whose last batches were lost; cleaning may have kept nothing of those before the offset.
+    pub went_on: BTreeMap<i64, i64>,
     pub epoch: i32,
     pub under_way: UnderWay,
 }
@@ -115,6 +117,7 @@ impl Partition {
             epochs_from: 0,
             durable_start: 0,
             cleaned: 0,
+            went_on: BTreeMap::new(),
             epoch: 1,
             under_way: UnderWay::Nothing,
         }
@@ -126,6 +129,9 @@ impl Partition {
     }
 
     pub fn truncate(&mut self, end: i64) {
+        let lost = self.batches.iter().filter(|batch| batch.base() >= end);
+        let went_on = lost.map(|batch| (batch.producer_id, end));
+        self.went_on.extend(went_on);
         self.batches.retain(|batch| batch.base() < end);
         self.flushed = self.flushed.min(end);
         self.found_end = self.found_end.min(end);
@@ -298,7 +304,10 @@ impl Partition {
         // Of a producer that went on behind what is left, cleaning has kept no more than is there.
         let went_on = |entry: &ProducerEntry| {
             let mut lost = self.batches.iter().filter(|batch| batch.base() >= end);
-            self.compact && lost.any(|batch| batch.producer_id == entry.producer_id)
+            let before = self.went_on.get(&entry.producer_id);
+            self.compact
+                && (lost.any(|batch| batch.producer_id == entry.producer_id)
+                    || before.is_some_and(|lost| entry.last_offset < *lost))
         };
         let of_log = |entry: &&ProducerEntry| entry.last_offset >= from && !went_on(entry);
         let now = log.producer_snapshot().unwrap();
