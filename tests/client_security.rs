@@ -109,6 +109,8 @@ impl Stores {
     fn inline(&self, name: &str) -> String {
         fs::read_to_string(self.dir.join(name))
             .unwrap()
+            // keytool's own, which would end the value.
+            .replace('\r', "")
             .replace('\n', "\\n")
     }
 

@@ -7,9 +7,16 @@ use std::ffi::OsStr;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::options::{Group, Opt};
+
+const LINE: LineStyle = LineStyle::none().fill('─').junction('─');
+/// Tables have lines around the header and at the foot: between rows they would only push rows out of sight.
+const LINES: TableStyle = TableStyle::new()
+    .top_border(LINE)
+    .header_separator(LINE)
+    .bottom_border(LINE);
 
 /// How data is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +113,7 @@ impl Printer {
 
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(LINES);
         table
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(header);
