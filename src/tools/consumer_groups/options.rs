@@ -2,7 +2,7 @@
 use crate::tools::options::jopt::OptionSet;
 use crate::tools::options::{Definition, Group, Opt};
 use crate::tools::output::{OUTPUT, message};
-use crate::tools::reset_plan::PLACES;
+use crate::tools::reset_plan::{PLACES, RESET};
 use crate::tools::session::{OTHER, WHERE};
 use crate::tools::usage::{UsageError, exclude, require};
 
@@ -76,38 +76,6 @@ pub static DEFINITION: Definition = Definition {
             consumer-groups --bootstrap-server localhost:9092 --describe --all-groups\n  \
             consumer-groups --bootstrap-server localhost:9092 --reset-offsets --group billing \
             --topic orders --to-earliest --dry-run",
-};
-
-const RESET: Group = Group {
-    heading: "Reset offsets (exactly one place; then --dry-run or --execute)",
-    options: &[
-        Opt::flag("to-earliest", "To the first offset"),
-        Opt::flag("to-latest", "To the end"),
-        Opt::flag(
-            "to-current",
-            "To where they are, or the end where there is none",
-        ),
-        Opt::value("to-offset", "OFFSET", "To this offset"),
-        Opt::value("shift-by", "N", "N further, or back when it is negative"),
-        Opt::value(
-            "to-datetime",
-            "TIME",
-            "To the first record since YYYY-MM-DDThh:mm:ss.sss (UTC unless it ends in a zone)",
-        ),
-        Opt::value(
-            "by-duration",
-            "PnDTnHnMnS",
-            "To the first record since so long ago",
-        ),
-        Opt::value(
-            "from-file",
-            "FILE",
-            "To the offsets of a CSV file: topic,partition,offset",
-        ),
-        Opt::flag("dry-run", "Only show what would be set"),
-        Opt::flag("execute", "Set the offsets"),
-        Opt::flag("export", "Print as CSV, for --from-file"),
-    ],
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Which offsets `--reset-offsets` sets, for every kind of group: the partitions it is about, and
 //! the place in their logs that was asked for.
 mod file;
+mod options;
 mod print;
 mod time;
 
@@ -11,6 +12,7 @@ use anyhow::{anyhow, bail};
 use tracing::warn;
 
 pub use file::parse_csv;
+pub use options::RESET;
 pub use print::{Layout, export, print};
 pub use time::{parse_duration, parse_time};
 
