@@ -225,6 +225,69 @@ fn deleted_records_stay_deleted() {
     assert_eq!(values(&mut c, "delete", 0), [b"c"]);
 }
 
+fn cordon(c: &mut Connection, value: Option<&str>) -> (i16, Option<String>) {
+    use incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    const BROKER: i8 = 4;
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![AlterConfigsResource {
+            resource_type: BROKER,
+            resource_name: "1".to_owned(),
+            configs: vec![AlterableConfig {
+                name: "cordoned.log.dirs".to_owned(),
+                config_operation: i8::from(value.is_none()),
+                value: value.map(str::to_owned),
+            }],
+        }],
+        validate_only: false,
+    };
+    let answer = c.ask(&request, 1).responses.remove(0);
+    (answer.error_code, answer.error_message)
+}
+
+fn cordoned(c: &mut Connection) -> Vec<bool> {
+    describe(c).iter().map(|dir| dir.is_cordoned).collect()
+}
+
+/// KIP-1066, as far as one node has it.
+#[test]
+fn a_cordoned_directory_gets_nothing_new() {
+    const INVALID_REPLICATION_FACTOR: i16 = 38;
+    const INVALID_REPLICA_ASSIGNMENT: i16 = 39;
+    const INVALID_REQUEST: i16 = 42;
+    let dirs = Dirs::new();
+    let [first, second] = dirs.paths();
+    let name = |dir: &Path| dir.display().to_string();
+    let setup = || dirs.setup().set("cordoned.log.dirs", name(&second));
+    let mut broker = setup().start();
+    let mut c = Connection::open(broker.port);
+    assert_eq!(cordoned(&mut c), [false, true]);
+    put(&mut c, "t");
+    assert!(hosted(&mut c).values().all(|dir| *dir == first));
+    assert_eq!(alter(&mut c, "t", 0, &second), INVALID_REPLICA_ASSIGNMENT);
+
+    assert_eq!(cordon(&mut c, Some("*")), (0, None));
+    assert_eq!(cordoned(&mut c), [true, true]);
+    let refused = c.try_create_topic("u", 1, &[]).unwrap();
+    assert_eq!(refused, INVALID_REPLICATION_FACTOR);
+    let (error, message) = cordon(&mut c, Some("/nowhere"));
+    assert_eq!(error, INVALID_REQUEST);
+    assert!(message.unwrap().ends_with("Missing entries : /nowhere"));
+    assert_eq!(cordon(&mut c, Some(&name(&first))), (0, None));
+    put(&mut c, "u");
+    let in_second = |c: &mut Connection| hosted(c).values().filter(|dir| **dir == second).count();
+    assert_eq!(in_second(&mut c), 4);
+    assert!(broker.stop().success());
+
+    // What was set while it ran outlives the stop.
+    let broker = setup().start();
+    let mut c = Connection::open(broker.port);
+    assert_eq!(cordoned(&mut c), [true, false]);
+    assert_eq!(cordon(&mut c, None), (0, None));
+    assert_eq!(cordoned(&mut c), [false, true]);
+    check(&mut c, "t");
+    check(&mut c, "u");
+}
+
 fn alter(c: &mut Connection, topic: &str, partition: i32, dir: &Path) -> i16 {
     use alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
     let request = AlterReplicaLogDirsRequest {

@@ -221,6 +221,7 @@ impl ControllerDriver {
         &mut self,
         controller: &ControllerRegistrationRequest,
         broker: &BrokerRegistrationRequest,
+        cordoned: &[Uuid],
     ) -> Result<i64, ApiError> {
         match self.decide(|c, image| c.register_controller(image, controller)) {
             Ok(()) => {}
@@ -230,7 +231,7 @@ impl ControllerDriver {
         let next = self.voter.end_offset();
         let epoch = self.decide(|c, image| c.register_broker(image, broker, next))?;
         let id = broker.broker_id;
-        self.decide(|c, image| c.report_cordoned_directories(image, id, &[]))?;
+        self.decide(|c, image| c.report_cordoned_directories(image, id, cordoned))?;
         Ok(epoch)
     }
 
@@ -251,6 +252,7 @@ impl ControllerDriver {
         match self.commit(&result, now_ms) {
             Ok(()) => {
                 self.assign_directories(now_ms);
+                self.report_cordoned();
                 self.maintain(now_ms);
                 Ok(result.response)
             }
@@ -299,6 +301,20 @@ impl ControllerDriver {
             // The next start compares again.
             Ok(Err(e)) => error!("cannot write the metadata log: {e}"),
             Err(e) => warn!("replicas are not assigned to their directories: {e}"),
+        }
+    }
+
+    /// Tells the metadata which directories get no new partitions, if that has changed.
+    fn report_cordoned(&mut self) {
+        let Some(broker) = self.broker.clone() else {
+            return;
+        };
+        let Some(cordoned) = broker.directories.take_cordoned() else {
+            return;
+        };
+        let (id, dirs) = (broker.node_id, broker.directories.ids_of(&cordoned));
+        if let Err(e) = self.decide(|c, image| c.report_cordoned_directories(image, id, &dirs)) {
+            warn!("cordoned log directories are not known to the controller: {e}");
         }
     }
 

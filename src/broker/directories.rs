@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -28,6 +29,7 @@ use crate::protocol::messages::assign_replicas_to_dirs_request::{
 
 /// Ended by a failure, as Kafka's `Exit.halt(1)`.
 const HALTED: i32 = 1;
+const REPORT_RETRY: Duration = Duration::from_millis(500);
 
 /// The directories of a running node.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Directories {
     ids: BTreeMap<PathBuf, Uuid>,
     /// Replicas of which the metadata does not know yet where they are.
     unassigned: Mutex<BTreeMap<(Uuid, i32), Uuid>>,
+    /// Cordoned directories that the metadata does not know of yet.
+    unreported_cordon: Mutex<Option<Vec<PathBuf>>>,
     /// Those whose failure has been dealt with.
     given_up: Mutex<BTreeSet<PathBuf>>,
     pub changed: Arc<Notify>,
@@ -50,6 +54,7 @@ impl Directories {
             health,
             ids,
             unassigned: Mutex::default(),
+            unreported_cordon: Mutex::default(),
             changed: Arc::default(),
         }
     }
@@ -75,6 +80,11 @@ impl Directories {
 
     pub fn id_of(&self, path: &Path) -> Option<Uuid> {
         self.ids.get(path).copied()
+    }
+
+    /// The ids of directories; of those that were not there at the start they are not known.
+    pub fn ids_of(&self, paths: &[PathBuf]) -> Vec<Uuid> {
+        paths.iter().filter_map(|path| self.id_of(path)).collect()
     }
 
     /// Whether every one of `log.dirs` works.
@@ -104,6 +114,16 @@ impl Directories {
         } else {
             self.unassigned.lock().insert((topic_id, index), id);
         }
+    }
+
+    /// Notes that these directories get no new partitions from now on.
+    pub fn note_cordoned(&self, dirs: Vec<PathBuf>) {
+        *self.unreported_cordon.lock() = Some(dirs);
+    }
+
+    /// The cordoned directories, if the controller has yet to hear of them.
+    pub fn take_cordoned(&self) -> Option<Vec<PathBuf>> {
+        self.unreported_cordon.lock().take()
     }
 
     /// What the controller has yet to hear; None if nothing.
@@ -196,9 +216,31 @@ pub async fn handle_failures(broker: &Arc<Broker>) {
     if ids.is_empty() {
         return;
     }
-    let request = assignment(broker, lost);
-    if let Err(e) = broker.controller.directories_offline(request, ids).await {
-        error!("cannot tell the controller of failed log directories: {e}");
+    report(broker, assignment(broker, lost), ids).await;
+}
+
+/// Tells the controller of failed directories, again and again for `log.dir.failure.timeout.ms`: a broker that cannot
+/// give up what it leads had better be gone.
+async fn report(broker: &Broker, request: AssignReplicasToDirsRequest, ids: Vec<Uuid>) {
+    let patience = broker.settings.values.long("log.dir.failure.timeout.ms");
+    let patience = Duration::from_millis(u64::try_from(patience).unwrap_or(0));
+    let began = Instant::now();
+    loop {
+        let told = broker
+            .controller
+            .directories_offline(request.clone(), ids.clone());
+        let Err(e) = told.await else { return };
+        if broker.stopping.is_cancelled() {
+            return;
+        }
+        if began.elapsed() >= patience {
+            error!(
+                "Shutdown broker because the controller cannot be told of failed log directories within {patience:?}: {e}"
+            );
+            std::process::exit(HALTED);
+        }
+        warn!("the controller is not told of failed log directories, to be tried again: {e}");
+        tokio::time::sleep(REPORT_RETRY).await;
     }
 }
 

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::auto_create::{OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC};
 use super::node::Broker;
 use super::partition::{Partition, Topic};
 use super::topic_config::Configs;
+use crate::config::cordoned::cordoned_log_dirs;
 use crate::log::{LogError, TopicPartition};
 use crate::metadata::delta::MetadataChanges;
 use crate::metadata::feature;
@@ -318,6 +319,19 @@ fn delete_logs(
         .delete(partitions, || Uuid::from_random(fastrand::u128(..)), now_ms)
 }
 
+/// Has new partitions avoid the directories that are cordoned now.
+fn cordon(broker: &Broker, image: &MetadataImage) {
+    let dirs = broker.with_layers(image, |layers| cordoned_log_dirs(&layers.values()));
+    match dirs {
+        Ok(dirs) => {
+            broker.directories.note_cordoned(dirs.clone());
+            broker.logs.cordon(dirs);
+        }
+        // `log.dirs` has changed since it was set.
+        Err(e) => warn!("{e}"),
+    }
+}
+
 /// Tells logs of changed configurations: of their topics, or of the broker, which stands behind all of them.
 fn configure(broker: &Arc<Broker>, image: &MetadataImage, changes: &MetadataChanges) {
     let all = changes
@@ -334,6 +348,7 @@ fn configure(broker: &Arc<Broker>, image: &MetadataImage, changes: &MetadataChan
     };
     if all {
         broker.reconfigured.send_replace(());
+        cordon(broker, image);
         broker.topics.all().into_iter().for_each(reconfigure);
         return;
     }

@@ -194,6 +194,9 @@ pub fn alter(broker: &Broker, tp: &TopicPartition, path: &str) -> Result<(), Err
     if health.is_some_and(|dir| dir.is_offline()) {
         return Err(ErrorCode::KafkaStorageError);
     }
+    if broker.logs.is_cordoned(dir) {
+        return Err(ErrorCode::InvalidReplicaAssignment);
+    }
     let target = broker.logs.future(tp).map(|(_, target)| target.to_owned());
     if target.as_ref().is_some_and(|target| target != dir) {
         let abandoned = broker.logs.abandon_future(tp);

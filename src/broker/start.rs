@@ -6,7 +6,7 @@
 //! ```
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ use super::storage::{self, Storage};
 use super::topic_config::Configs;
 use super::{coordinators, maintenance, publish, relocation, share, transactions};
 use crate::config::BrokerConfig;
+use crate::config::cordoned::cordoned_log_dirs;
+use crate::config::layers::BrokerLayers;
 use crate::config::listeners::Endpoint;
 use crate::controller::brokers::{supported_broker_features, supported_controller_features};
 use crate::controller::{ApiError, Controller};
@@ -39,7 +41,7 @@ use crate::log::health::DiskUse;
 use crate::log::storage::{Disk, RealDisk};
 use crate::log::{LogError, LogManager, LogManagerConfig};
 use crate::metadata::format::FormatError;
-use crate::metadata::image::MetadataImage;
+use crate::metadata::image::{ConfigResource, MetadataImage};
 use crate::metadata::properties::PropertiesError;
 use crate::net::{Listener, ListenerOptions};
 use crate::protocol::Uuid;
@@ -369,7 +371,27 @@ fn register(
         previous_broker_epoch: logs.previous_broker_epoch().unwrap_or(-1),
         ..Default::default()
     };
-    Ok(driver.register(&controller, &broker)?)
+    let cordoned = cordoned(config, driver.image());
+    let ids: Vec<Uuid> = cordoned
+        .iter()
+        .filter_map(|dir| storage.log_dir_ids.get(dir).copied())
+        .collect();
+    logs.cordon(cordoned);
+    Ok(driver.register(&controller, &broker, &ids)?)
+}
+
+/// The directories that get no new partitions, as the file or the metadata says.
+fn cordoned(config: &BrokerConfig, image: &MetadataImage) -> Vec<PathBuf> {
+    let layers = BrokerLayers {
+        file: &config.file,
+        static_values: &config.values,
+        cluster: image.configs.of(&ConfigResource::cluster()),
+        broker: image.configs.of(&ConfigResource::broker(config.node_id)),
+    };
+    cordoned_log_dirs(&layers.values()).unwrap_or_else(|e| {
+        warn!("{e}");
+        Vec::new()
+    })
 }
 
 /// `directory.id` of the log directories that are online, in the order of their paths.

@@ -1,9 +1,9 @@
 //! The settings of a node, typed, as the broker, the log store and the controller need them.
-use super::Properties;
 use super::broker::GROUP_COMMIT;
 use super::definition::{ConfigError, Values};
 use super::key_checks::{Voter, parse_voter};
 use super::listeners::Listeners;
+use super::{Properties, cordoned};
 use std::path::PathBuf;
 
 /// A node that is both broker and controller, the only voter of its quorum.
@@ -132,12 +132,7 @@ impl BrokerConfig {
         let quorum_voter = quorum_voter(&values, node_id)?;
         let listeners = Listeners::resolve(&values)?;
         check_ranges(&values)?;
-        let log_dirs: Vec<PathBuf> = values
-            .list_option("log.dirs")
-            .unwrap_or_else(|| values.list("log.dir"))
-            .iter()
-            .map(PathBuf::from)
-            .collect();
+        let log_dirs = cordoned::log_dirs(&values);
         let metadata_log_dir = match (values.string_option("metadata.log.dir"), log_dirs.first()) {
             (Some(dir), _) => PathBuf::from(dir),
             (None, Some(dir)) => dir.clone(),
@@ -288,7 +283,7 @@ pub(super) fn check_ranges(values: &Values) -> Result<(), ConfigError> {
     ];
     match requirements.into_iter().find(|(holds, _)| !holds) {
         Some((_, text)) => problem(text),
-        None => Ok(()),
+        None => cordoned::cordoned_log_dirs(values).map(drop),
     }
 }
 

@@ -5,6 +5,7 @@ mod check;
 pub mod client;
 pub mod client_metrics;
 pub mod connect;
+pub mod cordoned;
 pub mod definition;
 pub mod describe;
 pub mod dynamic_broker;

@@ -67,6 +67,8 @@ pub struct LogManager {
     pub(super) deletions: Mutex<Vec<PendingDeletion>>,
     pub(super) cleaning: CleaningStates,
     pub(super) cleaned: CleanerCheckpoints,
+    /// Log directories that get no new partitions, as long as there are others.
+    pub(super) cordoned: Mutex<Vec<PathBuf>>,
 }
 
 #[derive(Debug)]
@@ -138,6 +140,15 @@ impl LogManager {
         self.dirs.iter().map(|dir| dir.path.as_path())
     }
 
+    /// These get no new partitions from now on.
+    pub fn cordon(&self, dirs: Vec<PathBuf>) {
+        *self.cordoned.lock() = dirs;
+    }
+
+    pub fn is_cordoned(&self, dir: &Path) -> bool {
+        self.cordoned.lock().iter().any(|cordoned| cordoned == dir)
+    }
+
     /// The log directory that holds a partition.
     pub fn dir_of(&self, tp: &TopicPartition) -> Option<&Path> {
         let dir = self.logs.read().get(tp)?.dir;
@@ -163,9 +174,18 @@ impl LogManager {
             let hosted = |at: usize| logs.values().filter(|hosted| hosted.dir == at).count();
             let condition = |at: &usize| self.dirs.get(*at).map(|dir| dir.disk.state());
             let usable = |at: &usize| condition(at) == Some(Condition::Online);
-            match self.dirs.len() {
+            let cordoned = self.cordoned.lock();
+            let is_open = |at: &usize| {
+                let dir = self.dirs.get(*at);
+                dir.is_some_and(|dir| !cordoned.contains(&dir.path))
+            };
+            let count = self.dirs.len();
+            let open = (0..count).filter(usable).filter(is_open);
+            match count {
                 1 => Some(0),
-                count => (0..count).filter(usable).min_by_key(|at| hosted(*at)),
+                count => open
+                    .min_by_key(|at| hosted(*at))
+                    .or_else(|| (0..count).filter(usable).min_by_key(|at| hosted(*at))),
             }
         };
         let Some((at, parent)) = given

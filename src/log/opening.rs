@@ -74,6 +74,7 @@ impl LogManager {
             deletions: Mutex::default(),
             cleaning: CleaningStates::default(),
             cleaned: CleanerCheckpoints::new(config.dirs.len()),
+            cordoned: Mutex::default(),
         };
         for path in &config.dirs {
             let guard = |use_of| config.health.guard(path, &config.disk, use_of);

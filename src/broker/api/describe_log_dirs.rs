@@ -83,6 +83,7 @@ fn describe(broker: &Broker, dir: &Path, wanted: &Wanted) -> DescribeLogDirsResu
         topics: topics(broker, dir, wanted),
         total_bytes: bytes(total),
         usable_bytes: bytes(usable),
+        is_cordoned: broker.logs.is_cordoned(dir),
         ..result
     }
 }
