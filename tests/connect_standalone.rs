@@ -214,7 +214,6 @@ fn exit_codes_are_kafkas() {
     );
     for (args, code, text) in [
         (vec![], 1, "Usage: kafkars connect-standalone"),
-        (vec!["--help"], 1, "Usage: kafkars connect-standalone"),
         (vec![missing.as_str()], 2, "none"),
         (vec![worker.as_str(), missing.as_str()], 3, "none"),
         (
@@ -229,4 +228,10 @@ fn exit_codes_are_kafkas() {
         assert!(ran.stderr.contains(text), "{args:?}: {ran:?}");
         assert_eq!(ran.stdout, "");
     }
+    let help = tool(&["connect-standalone", "--help"], b"");
+    assert_eq!(help.code, Some(1));
+    assert!(
+        help.stdout.contains("Usage: kafkars connect-standalone"),
+        "{help:?}"
+    );
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use clap::{Arg, ArgAction};
 
+use super::examples;
 use super::options::argparse::{self, ArgumentError, Parsed, Stop, Subcommand, text};
 use super::options::{command, render};
 use super::output::{Invocation, Printer, message};
@@ -34,7 +35,8 @@ fn help(tool: &'static Subcommand, invocation: &Invocation) -> io::Result<()> {
         .next_help_heading("Other")
         .arg(help);
     let mut printer = Printer::default();
-    printer.line(render(&mut command, io::stdout().is_terminal()).trim_end())?;
+    let options = render(&mut command, io::stdout().is_terminal());
+    printer.line(options.trim_end().to_owned() + &examples::section(invocation, None))?;
     printer.flush()
 }
 

@@ -19,7 +19,7 @@ pub static DEFINITION: Definition = Definition {
     name: "broker-api-versions",
     about: "Shows which APIs each broker speaks, in which versions.",
     groups: &[WHERE, OUTPUT, OTHER],
-    after: "Examples:\n  broker-api-versions --bootstrap-server localhost:9092",
+    after: "",
 };
 
 type Answer = (Endpoint, Result<ApiVersions>);

@@ -2,16 +2,17 @@
 use clap::CommandFactory;
 
 use super::options::argparse::Commands;
-use super::options::{self, Definition};
+use super::options::{self, Definition, WithFiles};
 use super::registry::Tool;
 use super::{
     acls, broker_api_versions, client_metrics, cluster_tool, completions, configs,
-    connect_plugin_path, console_consumer, console_producer, console_share_consumer,
-    consumer_groups, consumer_perf, delegation_tokens, delete_records, dev, dump_log, e2e_latency,
-    features, get_offsets, groups, leader_election, link_tools, log_dirs, man, metadata_quorum,
-    metadata_shell, own, producer_perf, profile, reassign_partitions, replica_verification,
-    server_stop, share_groups, storage, streams_application_reset, streams_groups, top, topics,
-    transactions, verifiable_consumer, verifiable_producer,
+    connect_plugin_path, connect_standalone, console_consumer, console_producer,
+    console_share_consumer, consumer_groups, consumer_perf, delegation_tokens, delete_records, dev,
+    dump_log, e2e_latency, features, get_offsets, groups, leader_election, link_tools, log_dirs,
+    man, metadata_quorum, metadata_shell, own, producer_perf, profile, reassign_partitions,
+    replica_verification, server_start, server_stop, share_groups, storage,
+    streams_application_reset, streams_groups, top, topics, transactions, verifiable_consumer,
+    verifiable_producer,
 };
 
 /// How a tool reads its command line.
@@ -21,14 +22,16 @@ pub enum Options {
     Flat(&'static Definition),
     /// As argparse4j does, with subcommands.
     Commands(&'static Commands),
+    /// In its own way, files beside options.
+    Files(&'static WithFiles),
     /// As `clap` does: kafkars' own tools.
     Own(fn() -> clap::Command),
-    /// Words and little else.
-    Words,
+    /// Not at all: what it does elsewhere is not done here.
+    Nothing,
 }
 
 pub fn of(name: &str) -> Options {
-    use Options::{Commands, Flat, Own, Words};
+    use Options::{Commands, Files, Flat, Nothing, Own};
     match name {
         "acls" => Flat(&acls::options::DEFINITION),
         "broker-api-versions" => Flat(&broker_api_versions::DEFINITION),
@@ -37,6 +40,7 @@ pub fn of(name: &str) -> Options {
         "completions" => Own(completions::Options::command),
         "configs" => Flat(&configs::options::DEFINITION),
         "connect-plugin-path" => Commands(&connect_plugin_path::COMMANDS),
+        "connect-standalone" => Files(&connect_standalone::TOOL),
         "console-consumer" => Flat(&console_consumer::options::DEFINITION),
         "console-producer" => Flat(&console_producer::options::DEFINITION),
         "console-share-consumer" => Flat(&console_share_consumer::options::DEFINITION),
@@ -60,6 +64,7 @@ pub fn of(name: &str) -> Options {
         "profile" => Own(profile::Options::command),
         "reassign-partitions" => Flat(&reassign_partitions::options::DEFINITION),
         "replica-verification" => Flat(&replica_verification::DEFINITION),
+        "server-start" => Files(&server_start::TOOL),
         "server-stop" => Flat(&server_stop::DEFINITION),
         "share-groups" => Flat(&share_groups::options::DEFINITION),
         "storage" => Commands(&storage::options::COMMANDS),
@@ -70,7 +75,7 @@ pub fn of(name: &str) -> Options {
         "transactions" => Commands(&transactions::options::COMMANDS),
         "verifiable-consumer" => Flat(&verifiable_consumer::options::TOOL.definition),
         "verifiable-producer" => Flat(&verifiable_producer::options::TOOL.definition),
-        _ => Words,
+        _ => Nothing,
     }
 }
 
@@ -93,7 +98,8 @@ pub fn command(tool: &Tool) -> clap::Command {
             command
         }
         Options::Own(command) => own::command(command(), &program),
-        Options::Words => clap::Command::new(tool.name)
+        Options::Files(tool) => options::command_with_files(tool, &program),
+        Options::Nothing => clap::Command::new(tool.name)
             .bin_name(program)
             .about(tool.summary),
     }
@@ -106,17 +112,16 @@ mod tests {
 
     #[test]
     fn every_tool_is_in_it() {
-        let words = [
-            "server-start",
-            "connect-standalone",
-            "jmx",
-            "run-class",
-            "trogdor",
-        ];
+        let replaced = ["jmx", "run-class", "trogdor"];
         let tools = SECTIONS.iter().flat_map(|section| section.tools);
         for tool in tools.filter(|tool| tool.run.is_some()) {
-            let in_words = matches!(of(tool.name), Options::Words);
-            assert_eq!(in_words, words.contains(&tool.name), "{}", tool.name);
+            let takes_nothing = matches!(of(tool.name), Options::Nothing);
+            assert_eq!(
+                takes_nothing,
+                replaced.contains(&tool.name),
+                "{}",
+                tool.name
+            );
         }
     }
 }

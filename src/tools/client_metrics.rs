@@ -57,10 +57,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            client-metrics --bootstrap-server localhost:9092 --list\n  \
-            client-metrics --bootstrap-server localhost:9092 --alter --name producers \
-            --metrics org.apache.kafka.producer. --interval 10000",
+    after: "",
 };
 
 const ACTIONS: [&str; 4] = ["alter", "delete", "describe", "list"];

@@ -3,11 +3,43 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::options::{Definition, Files, Group, Opt, WithFiles, command_with_files};
 use super::output::Invocation;
 use super::registry::Exit;
+use super::usage;
 use crate::config::Properties;
 use crate::connect::StandaloneWorker;
 use crate::connect::worker_config::WorkerConfig;
+
+pub static TOOL: WithFiles = WithFiles {
+    definition: Definition {
+        name: "connect-standalone",
+        about: "Runs connectors in one process; Ctrl-C or SIGTERM stops them.",
+        groups: &[Group {
+            heading: "Options",
+            options: &[
+                Opt::flag(
+                    "daemon",
+                    "Run in the background, logging to $LOG_DIR/connectStandalone.out",
+                ),
+                Opt::flag("help", "Show this help"),
+            ],
+        }],
+        after: "",
+    },
+    files: &[
+        Files {
+            name: "worker.properties",
+            help: "The settings of the worker",
+            one: true,
+        },
+        Files {
+            name: "connector.properties|.json",
+            help: "The settings of each connector",
+            one: false,
+        },
+    ],
+};
 
 /// The worker cannot start.
 const CANNOT_START: Exit = Exit(2);
@@ -16,14 +48,15 @@ const BAD_CONNECTOR: Exit = Exit(3);
 
 pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
     let mut args = invocation.args.as_slice();
-    let daemon = args.first().is_some_and(|first| first == "-daemon");
+    let is_daemon = |word: &String| word == "-daemon" || word == "--daemon";
+    let daemon = args.first().is_some_and(is_daemon);
     if daemon {
         args = args.get(1..).unwrap_or_default();
     }
     let (worker, connectors) = match args {
-        [] => return Ok(usage(&invocation)),
+        [] => return help(&invocation),
         all if all.iter().any(|word| word == "--help" || word == "-h") => {
-            return Ok(usage(&invocation));
+            return help(&invocation);
         }
         [worker, connectors @ ..] => (worker, connectors),
     };
@@ -37,12 +70,9 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
     })
 }
 
-fn usage(invocation: &Invocation) -> Exit {
-    tracing::info!(
-        "Usage: {} [-daemon] worker.properties [connector1.properties connector2.json ...]",
-        invocation.program
-    );
-    Exit::FAILURE
+fn help(invocation: &Invocation) -> anyhow::Result<Exit> {
+    usage::help(command_with_files(&TOOL, &invocation.program), invocation)?;
+    Ok(Exit::FAILURE)
 }
 
 fn start(worker: &str, connectors: &[String]) -> anyhow::Result<Exit> {

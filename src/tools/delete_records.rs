@@ -33,8 +33,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            delete-records --bootstrap-server localhost:9092 --offset-json-file offsets.json",
+    after: "",
 };
 
 pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {

@@ -25,12 +25,7 @@ const NOT_FOUND: Exit = Exit(127);
 
 /// Starts a broker in a temporary directory; its data go when it ends
 #[derive(Debug, Parser)]
-#[command(
-    name = "dev",
-    after_help = "Examples:\n  \
-        kafkars dev\n  \
-        kafkars dev --exec sh -c 'kafkars topics --create --topic t && kafkars topics --list'"
-)]
+#[command(name = "dev")]
 pub struct Options {
     /// The port for clients [default: a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]

@@ -41,9 +41,7 @@ static GLOBALS: Subcommand = Subcommand {
                 ),
             ],
         }],
-        after: "Examples:\n  \
-                features --bootstrap-server localhost:9092 describe\n  \
-                features --bootstrap-server localhost:9092 upgrade --release-version 4.3",
+        after: "",
     },
     exclusive: &["bootstrap-server", "bootstrap-controller"],
     one_required: false,

@@ -48,10 +48,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            get-offsets --bootstrap-server localhost:9092 --topic orders\n  \
-            get-offsets --bootstrap-server localhost:9092 --topic-partitions orders:0-2 \
-            --time earliest",
+    after: "",
 };
 
 /// A topic expression and the partitions wanted of what it matches, from and up to.

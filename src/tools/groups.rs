@@ -39,9 +39,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            groups --bootstrap-server localhost:9092 --list\n  \
-            groups --bootstrap-server localhost:9092 --list --share",
+    after: "",
 };
 
 /// The types, as lists show them and (in lower case) as brokers name them.

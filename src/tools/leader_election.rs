@@ -56,11 +56,7 @@ pub static DEFINITION: Definition = Definition {
         },
         OTHER,
     ],
-    after: "Examples:\n  \
-            leader-election --bootstrap-server localhost:9092 --election-type preferred \
-            --all-topic-partitions\n  \
-            leader-election --bootstrap-server localhost:9092 --election-type preferred \
-            --topic orders --partition 0",
+    after: "",
 };
 
 fn check(set: &OptionSet) -> Result<(), UsageError> {

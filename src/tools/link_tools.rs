@@ -13,10 +13,7 @@ use super::registry::{self, Exit};
 
 /// Links Kafka's script names to kafkars, with and without .sh: scripts written for Apache Kafka then run on it
 #[derive(Debug, Parser)]
-#[command(
-    name = "link-tools",
-    after_help = "Examples:\n  kafkars link-tools ~/kafka-bin\n  PATH=~/kafka-bin:$PATH kafka-topics.sh --version"
-)]
+#[command(name = "link-tools")]
 pub struct Options {
     /// Where the links go; made if it is not there
     #[arg(value_name = "DIR")]

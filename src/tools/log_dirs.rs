@@ -34,10 +34,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            log-dirs --bootstrap-server localhost:9092 --describe\n  \
-            log-dirs --bootstrap-server localhost:9092 --describe --topic-list orders \
-            --broker-list 1",
+    after: "",
 };
 
 /// The directories of a broker.

@@ -7,14 +7,11 @@ use clap::Parser;
 
 use super::output::{Invocation, Printer};
 use super::registry::{self, Exit, SECTIONS, Tool};
-use super::{catalog, own};
+use super::{catalog, examples, own};
 
 /// Prints a tool's manual page, or writes those of all tools
 #[derive(Debug, Parser)]
-#[command(
-    name = "man",
-    after_help = "Examples:\n  kafkars man topics | man -l -\n  kafkars man --dir ~/.local/share/man/man1"
-)]
+#[command(name = "man")]
 pub struct Options {
     /// Whose page to print [default: of kafkars itself]
     #[arg(value_name = "TOOL")]
@@ -37,19 +34,19 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
         };
         write("kafkars.1".to_owned(), page(overview())?)?;
         for tool in built() {
-            write(format!("kafkars-{}.1", tool.name), page(of(tool))?)?;
+            write(format!("kafkars-{}.1", tool.name), of(tool)?)?;
         }
         return Ok(Exit::SUCCESS);
     }
-    let command = match options.tool.as_deref() {
-        None => overview(),
+    let page = match options.tool.as_deref() {
+        None => page(overview())?,
         Some(name) => match registry::find(name).filter(|tool| tool.run.is_some()) {
-            Some(tool) => of(tool),
+            Some(tool) => of(tool)?,
             None => bail!("{}", registry::unknown(name)),
         },
     };
     let mut printer = Printer::default();
-    printer.text(&page(command)?)?;
+    printer.text(&page)?;
     printer.flush()?;
     Ok(Exit::SUCCESS)
 }
@@ -59,8 +56,18 @@ fn built() -> impl Iterator<Item = &'static Tool> {
     tools.filter(|tool| tool.run.is_some())
 }
 
-fn of(tool: &Tool) -> clap::Command {
-    catalog::command(tool).display_name(format!("kafkars-{}", tool.name))
+fn of(tool: &Tool) -> anyhow::Result<String> {
+    let command = catalog::command(tool).display_name(format!("kafkars-{}", tool.name));
+    let mut page = page(command)?;
+    page.push_str(".SH EXAMPLES\n.nf\n");
+    for example in examples::of(tool.name) {
+        let line = examples::broken(example, "\n    ");
+        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        // No line begins with a dot, which would be a request.
+        page.push_str(&format!("{line}\n"));
+    }
+    page.push_str(".fi\n");
+    Ok(page)
 }
 
 /// The binary itself: its tools are its subcommands, whose pages stand beside this one.

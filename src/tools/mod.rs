@@ -28,6 +28,7 @@ pub mod dev;
 pub mod dump_log;
 pub mod e2e_latency;
 mod events;
+pub mod examples;
 pub mod features;
 mod forget_offsets;
 pub mod get_offsets;

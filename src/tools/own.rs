@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
+use super::examples;
 use super::output::{Invocation, Printer, message};
 use super::registry::Exit;
 
@@ -30,7 +31,8 @@ pub fn read<T: CommandFactory + FromArgMatches>(
     };
     if matches!(error.kind(), ErrorKind::DisplayHelp) {
         let mut printer = Printer::default();
-        printer.line(rendered(&error, io::stdout().is_terminal()).trim_end())?;
+        let options = rendered(&error, io::stdout().is_terminal());
+        printer.line(options.trim_end().to_owned() + &examples::section(invocation, None))?;
         printer.flush()?;
         return Ok(Err(Exit::SUCCESS));
     }

@@ -7,14 +7,40 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::options::jopt::OptionError;
+use super::options::{Definition, Files, Group, Opt, WithFiles, command_with_files};
 use super::output::{Invocation, Printer, message};
 use super::registry::Exit;
+use super::usage::{self, UsageError};
 use super::{KAFKA_VERSION, logging};
 use crate::broker::{Node, loggers};
 use crate::config::{self, Properties};
 
-const USAGE: &str =
-    "USAGE: kafkars server-start [-daemon] server.properties [--override property=value]*";
+pub static TOOL: WithFiles = WithFiles {
+    definition: Definition {
+        name: "server-start",
+        about: "Starts a broker; Ctrl-C or SIGTERM stops it.",
+        groups: &[Group {
+            heading: "Options",
+            options: &[
+                Opt::flag(
+                    "daemon",
+                    "Run in the background, logging to $LOG_DIR/kafkaServer.out",
+                ),
+                Opt::value("override", "K=V", "A property that wins over the file").repeatable(),
+                Opt::flag("help", "Show this help"),
+                Opt::flag("version", "Show the version"),
+            ],
+        }],
+        after: "",
+    },
+    files: &[Files {
+        name: "server.properties",
+        help: "The settings of the broker",
+        one: true,
+    }],
+};
+
 /// What a shell reports of a process that a signal ended: 128 and SIGINT.
 const INTERRUPTED: i32 = 130;
 /// The same signal again within this time is the first one's echo: `timeout`, among others, signals a process and then its
@@ -36,14 +62,14 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
         printer.flush()?;
         return Ok(Exit::SUCCESS);
     }
-    let Some(arguments) = parse(args) else {
-        message(USAGE);
-        message(
-            "  -daemon              run in the background, logging to $LOG_DIR/kafkaServer.out",
-        );
-        message("  --override K=V       a property that wins over the file");
-        message("  --version            show the version");
+    if args.is_empty() || args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        let command = command_with_files(&TOOL, &invocation.program);
+        usage::help(command, &invocation)?;
         return Ok(Exit::FAILURE);
+    }
+    let arguments = match parse(args) {
+        Ok(arguments) => arguments,
+        Err(error) => return Ok(usage::refuse(&TOOL.definition, &invocation, &error)),
     };
     if arguments.daemon {
         return in_background(&arguments);
@@ -51,7 +77,7 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
     serve(&arguments)
 }
 
-fn parse(args: &[String]) -> Option<Arguments> {
+fn parse(args: &[String]) -> Result<Arguments, UsageError> {
     let mut args = args.iter();
     let mut arguments = Arguments {
         daemon: false,
@@ -60,17 +86,30 @@ fn parse(args: &[String]) -> Option<Arguments> {
     };
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "-daemon" => arguments.daemon = true,
-            "--override" => arguments.overrides.push(args.next()?.clone()),
-            "--help" | "-h" => return None,
-            text => match text.strip_prefix("--override=") {
-                Some(pair) => arguments.overrides.push(pair.to_owned()),
-                None if text.starts_with("--") || !arguments.file.is_empty() => return None,
-                None => arguments.file = text.to_owned(),
+            "-daemon" | "--daemon" => arguments.daemon = true,
+            "--override" => {
+                let missing = OptionError::MissingArgument("override");
+                arguments
+                    .overrides
+                    .push(args.next().ok_or(missing)?.clone());
+            }
+            text => match (text.strip_prefix("--override="), text.strip_prefix("--")) {
+                (Some(pair), _) => arguments.overrides.push(pair.to_owned()),
+                (None, Some(name)) => {
+                    return Err(OptionError::Unrecognized(name.to_owned()).into());
+                }
+                (None, None) if arguments.file.is_empty() => text.clone_into(&mut arguments.file),
+                (None, None) => {
+                    let more = format!("Found non argument parameters: {text}");
+                    return Err(UsageError(more));
+                }
             },
         }
     }
-    (!arguments.file.is_empty()).then_some(arguments)
+    if arguments.file.is_empty() {
+        return Err(UsageError("A server.properties file is needed".to_owned()));
+    }
+    Ok(arguments)
 }
 
 fn in_background(arguments: &Arguments) -> anyhow::Result<Exit> {

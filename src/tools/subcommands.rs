@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal};
 
 use clap::{Arg, ArgAction};
 
-use super::cluster;
 use super::options::argparse::{self, ArgumentError, Commands, Parsed, Stop, text};
 use super::options::{Opt, command, render};
 use super::output::{Format, Invocation, Printer, message};
 use super::registry::Exit;
 use super::usage::UsageError;
+use super::{cluster, examples};
 use crate::client::ClientConfig;
 
 /// Reads the command line; prints help or what is wrong, and says how to exit then. Tools differ
@@ -46,7 +46,8 @@ pub fn help(
             let help = help.help("Show this help").action(ArgAction::SetTrue);
             command = command.next_help_heading("Other").arg(help);
         }
-        return render(&mut command, terminal);
+        let options = render(&mut command, terminal);
+        return options.trim_end().to_owned() + &examples::section(invocation, subcommand);
     }
     let before = if commands.globals.is_some() {
         "[OPTIONS] "
@@ -72,10 +73,7 @@ pub fn help(
     text.push_str(
         "  -h, --help                              Show this help, or that of a command\n",
     );
-    if let Some(globals) = commands.globals {
-        text.push_str(&format!("\n{}\n", globals.definition.after));
-    }
-    text
+    text.trim_end().to_owned() + &examples::section(invocation, None)
 }
 
 fn spelled(option: &Opt) -> String {

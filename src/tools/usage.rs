@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use super::KAFKA_VERSION;
+use super::examples;
 use super::options::jopt::{self, OptionError, OptionSet};
 use super::options::{Definition, command, render};
 use super::output::{Invocation, Printer, message};
@@ -35,7 +36,7 @@ pub fn parse(
         }
     };
     if invocation.args.is_empty() || set.has("help") {
-        help(definition, invocation)?;
+        help(command(definition, &invocation.program), invocation)?;
         return Ok(Err(Exit::FAILURE));
     }
     if set.has("version") {
@@ -48,13 +49,16 @@ pub fn parse(
 }
 
 /// The help: on stderr by Kafka's name, as Kafka's tools do, else on stdout where pagers read it.
-fn help(definition: &Definition, invocation: &Invocation) -> anyhow::Result<()> {
-    let mut command = command(definition, &invocation.program);
+pub fn help(mut command: clap::Command, invocation: &Invocation) -> anyhow::Result<()> {
+    let mut text = |terminal: bool| {
+        let options = render(&mut command, terminal);
+        options.trim_end().to_owned() + &examples::section(invocation, None)
+    };
     if invocation.by_kafka_name || invocation.args.is_empty() {
-        message(render(&mut command, io::stderr().is_terminal()).trim_end());
+        message(text(io::stderr().is_terminal()));
     } else {
         let mut printer = Printer::default();
-        printer.line(render(&mut command, io::stdout().is_terminal()).trim_end())?;
+        printer.line(text(io::stdout().is_terminal()))?;
         printer.flush()?;
     }
     Ok(())

@@ -105,10 +105,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            acls --bootstrap-server localhost:9092 --add --allow-principal User:alice --consumer \
-            --topic orders --group billing\n  \
-            acls --bootstrap-server localhost:9092 --list --topic orders",
+    after: "",
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

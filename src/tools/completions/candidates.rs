@@ -74,7 +74,9 @@ fn of_tool(tool: &Tool, before: &[String], current: &str, live: &dyn Live) -> Ve
                 .flat_map(|a| values(a, before, live)),
         );
     }
-    if current.starts_with('-') || found.is_empty() {
+    // Where a file may stand, a shell completes it.
+    let takes_files = found.is_empty() && command.get_positionals().next().is_some();
+    if current.starts_with('-') || (found.is_empty() && !takes_files) {
         found.extend(options(command));
         if command.get_name() != whole.get_name() {
             found.extend(options(&whole));
@@ -205,6 +207,9 @@ mod tests {
             ("kafkars nonsense ", &[]),
             // A file.
             ("kafkars topics --command-config ", &[]),
+            ("kafkars server-start ", &[]),
+            ("kafkars connect-standalone worker.properties ", &[]),
+            ("kafkars server-start a.properties --ov", &["--override"]),
         ] {
             let mut found = at_end_of(line);
             let mut want = want.to_vec();

@@ -25,10 +25,7 @@ const PATIENCE_MS: &str = "800";
 #[derive(Debug, Parser)]
 #[command(
     name = "completions",
-    after_help = "Examples:\n  \
-        source <(kafkars completions bash)                                     in ~/.bashrc\n  \
-        kafkars completions fish > ~/.config/fish/completions/kafkars.fish\n\n\
-        Topics and groups are those of the cluster that the command line, the environment or a profile names."
+    after_help = "Topics and groups are those of the cluster that the command line, the environment or a profile names."
 )]
 pub struct Options {
     #[arg(value_enum, value_name = "SHELL")]

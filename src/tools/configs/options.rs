@@ -69,10 +69,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            configs --bootstrap-server localhost:9092 --describe --topic orders\n  \
-            configs --bootstrap-server localhost:9092 --alter --topic orders \
-            --add-config retention.ms=86400000",
+    after: "",
 };
 
 const ENTITIES: Group = Group {

@@ -106,11 +106,7 @@ pub static DEFINITION: Definition = Definition {
         },
         OTHER,
     ],
-    after: "Examples:\n  \
-            console-share-consumer --bootstrap-server localhost:9092 --topic jobs --group workers\n  \
-            console-share-consumer --bootstrap-server localhost:9092 --topic jobs --max-messages 1 \
-            --release\n\n\
-            Ctrl-C ends the consumer. How many records it printed is told on stderr.",
+    after: "Ctrl-C ends the consumer. How many records it printed is told on stderr.",
 };
 
 /// Checks which options go together; returns the lines that tell of old names, for stdout.

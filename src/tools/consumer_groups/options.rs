@@ -72,10 +72,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            consumer-groups --bootstrap-server localhost:9092 --describe --all-groups\n  \
-            consumer-groups --bootstrap-server localhost:9092 --reset-offsets --group billing \
-            --topic orders --to-earliest --dry-run",
+    after: "",
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

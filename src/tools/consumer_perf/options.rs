@@ -86,11 +86,7 @@ pub static DEFINITION: Definition = Definition {
         },
         session::OTHER,
     ],
-    after: "Examples:\n  \
-            consumer-perf-test --bootstrap-server localhost:9092 --topic load \
-            --num-records 1000000\n  \
-            consumer-perf-test --bootstrap-server localhost:9092 --include 'load.*' \
-            --num-records 1000000 --show-detailed-stats --reporting-interval 1000",
+    after: "",
 };
 
 /// Topics to subscribe to.

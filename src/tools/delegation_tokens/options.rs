@@ -70,11 +70,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            delegation-tokens --bootstrap-server localhost:9092 --command-config admin.properties \
-            --create --max-life-time-period -1 --renewer-principal User:alice\n  \
-            delegation-tokens --bootstrap-server localhost:9092 --command-config admin.properties \
-            --describe",
+    after: "",
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

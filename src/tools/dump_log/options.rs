@@ -80,10 +80,7 @@ pub static DEFINITION: Definition = Definition {
         },
         OTHER,
     ],
-    after: "Examples:\n  \
-            dump-log --files /var/lib/kafka/orders-0/00000000000000000000.log --print-data-log\n  \
-            dump-log --files /var/lib/kafka/__cluster_metadata-0/00000000000000000000.log \
-            --cluster-metadata-decoder",
+    after: "",
 };
 
 /// How the lines are written.

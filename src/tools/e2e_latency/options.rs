@@ -60,8 +60,7 @@ pub static DEFINITION: Definition = Definition {
         },
         session::OTHER,
     ],
-    after: "Example: e2e-latency --bootstrap-server localhost:9092 --topic latency \
-            --num-records 1000 --producer-acks all --record-size 100",
+    after: "",
 };
 
 /// What to measure.

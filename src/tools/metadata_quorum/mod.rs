@@ -37,9 +37,7 @@ static GLOBALS: Subcommand = Subcommand {
                 ),
             ],
         }],
-        after: "Examples:\n  \
-                metadata-quorum --bootstrap-server localhost:9092 describe --status\n  \
-                metadata-quorum --bootstrap-server localhost:9092 describe --replication",
+        after: "",
     },
     exclusive: &["bootstrap-server", "bootstrap-controller"],
     one_required: true,

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use commands::{Next, Session};
 
+use super::examples;
 use super::options::{Definition, Group, Opt, command, render};
 use super::output::{Invocation, Printer, message, terminal_width};
 use super::registry::Exit;
@@ -33,10 +34,7 @@ pub static DEFINITION: Definition = Definition {
             Opt::flag("help", "Show this help").short('h'),
         ],
     }],
-    after: "Commands: cat, find, ls and tree; without one, a shell in which help lists them all.\n\n\
-            Examples:\n  \
-            metadata-shell -s 00000000000000000130-0000000001.checkpoint ls /image/topics/byName\n  \
-            metadata-shell -s 00000000000000000130-0000000001.checkpoint",
+    after: "Commands: cat, find, ls and tree; without one, a shell in which help lists them all.",
 };
 
 /// What the command line asks for.
@@ -57,7 +55,7 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
             let mut printer = Printer::default();
             let mut command = command(&DEFINITION, &invocation.program);
             let help = render(&mut command, io::stdout().is_terminal());
-            printer.line(help.trim_end())?;
+            printer.line(help.trim_end().to_owned() + &examples::section(&invocation, None))?;
             printer.flush()?;
             return Ok(Exit::FAILURE);
         }

@@ -2,7 +2,7 @@
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command};
 
-use super::{Definition, Opt, Takes};
+use super::{Definition, Opt, Takes, WithFiles};
 
 /// The definition as a `clap` command, for rendering help and writing completions.
 pub fn command(definition: &Definition, program: &str) -> Command {
@@ -11,8 +11,10 @@ pub fn command(definition: &Definition, program: &str) -> Command {
         .about(definition.about)
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .disable_help_subcommand(true)
-        .after_help(definition.after);
+        .disable_help_subcommand(true);
+    if !definition.after.is_empty() {
+        command = command.after_help(definition.after);
+    }
     for group in definition.groups {
         command = command.next_help_heading(group.heading);
         for option in group.options {
@@ -20,6 +22,19 @@ pub fn command(definition: &Definition, program: &str) -> Command {
         }
     }
     command
+}
+
+/// The same of a tool that takes files.
+pub fn command_with_files(tool: &WithFiles, program: &str) -> Command {
+    let files = tool.files.iter().map(|files| {
+        let arg = Arg::new(files.name).value_name(files.name).help(files.help);
+        if files.one {
+            arg.required(true).help_heading("Files")
+        } else {
+            arg.num_args(0..).help_heading("Files")
+        }
+    });
+    command(&tool.definition, program).args(files)
 }
 
 pub fn argument(option: &Opt) -> Arg {

@@ -8,7 +8,7 @@ pub mod argparse;
 mod help;
 pub mod jopt;
 
-pub use help::{argument, command, render};
+pub use help::{argument, command, command_with_files, render};
 
 /// What may follow an option's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,22 @@ pub struct Definition {
     pub groups: &'static [Group],
     /// Lines shown under the options: examples, mostly.
     pub after: &'static str,
+}
+
+/// A tool that takes files beside its options.
+#[derive(Clone, Copy, Debug)]
+pub struct WithFiles {
+    pub definition: Definition,
+    pub files: &'static [Files],
+}
+
+/// Words of a command line that name files.
+#[derive(Clone, Copy, Debug)]
+pub struct Files {
+    pub name: &'static str,
+    pub help: &'static str,
+    /// Exactly one, else as many as there are.
+    pub one: bool,
 }
 
 impl Definition {

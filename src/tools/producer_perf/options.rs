@@ -117,12 +117,7 @@ pub static TOOL: Subcommand = Subcommand {
                 ],
             },
         ],
-        after: "Examples:\n  \
-                producer-perf-test --bootstrap-server localhost:9092 --topic load \
-                --num-records 1000000 --record-size 100 --throughput -1\n  \
-                producer-perf-test --bootstrap-server localhost:9092 --topic load \
-                --num-records 10000 --payload-monotonic --throughput 1000 \
-                --command-property acks=1 linger.ms=10",
+        after: "",
     },
     exclusive: &["record-size", "payload-file", "payload-monotonic"],
     one_required: true,

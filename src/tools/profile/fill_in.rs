@@ -94,7 +94,7 @@ fn place(tool: &str, args: &[String]) -> Option<(&'static Definition, usize)> {
                 Some((&command.definition, at + 1))
             })
         }
-        Options::Own(_) | Options::Words => None,
+        Options::Files(_) | Options::Own(_) | Options::Nothing => None,
     }
 }
 

@@ -18,10 +18,7 @@ use store::{Profile, Store};
 #[derive(Debug, Parser)]
 #[command(
     name = "profile",
-    after_help = "Examples:\n  \
-        kafkars profile set prod --bootstrap-server kafka1:9092,kafka2:9092 --command-config client.properties\n  \
-        kafkars profile use prod\n\n\
-        A tool takes its cluster from the first of: its options, BOOTSTRAP_SERVER in the environment, the profile that\n\
+    after_help = "A tool takes its cluster from the first of: its options, BOOTSTRAP_SERVER in the environment, the profile that\n\
         KAFKARS_PROFILE names there, the profile in use."
 )]
 pub struct Options {

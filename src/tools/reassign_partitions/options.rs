@@ -89,10 +89,7 @@ pub static DEFINITION: Definition = Definition {
         },
         OTHER,
     ],
-    after: "Examples:\n  \
-            reassign-partitions --bootstrap-server localhost:9092 --list\n  \
-            reassign-partitions --bootstrap-server localhost:9092 --execute \
-            --reassignment-json-file moves.json --throttle 50000000",
+    after: "",
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

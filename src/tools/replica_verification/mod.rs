@@ -67,9 +67,7 @@ pub static DEFINITION: Definition = Definition {
         },
         OTHER,
     ],
-    after: "Examples:\n  \
-            replica-verification --broker-list localhost:9092 --topics-include orders\n  \
-            replica-verification --broker-list localhost:9092 --time -2 --report-interval-ms 1000",
+    after: "",
 };
 
 /// Before what failed is tried again.

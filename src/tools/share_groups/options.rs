@@ -80,10 +80,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            share-groups --bootstrap-server localhost:9092 --describe --all-groups\n  \
-            share-groups --bootstrap-server localhost:9092 --reset-offsets --group jobs \
-            --topic orders --to-earliest --dry-run",
+    after: "",
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

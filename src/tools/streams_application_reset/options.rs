@@ -87,10 +87,7 @@ pub static DEFINITION: Definition = Definition {
         },
         OTHER,
     ],
-    after: "Examples:\n  \
-            streams-application-reset --application-id wordcount --input-topics lines --dry-run\n  \
-            streams-application-reset --bootstrap-server localhost:9092 --application-id wordcount \
-            --input-topics lines --to-datetime 2026-01-01T00:00:00.000",
+    after: "",
 };
 
 const PLACES: [&str; 7] = [

@@ -72,10 +72,7 @@ pub static DEFINITION: Definition = Definition {
         OUTPUT,
         OTHER,
     ],
-    after: "Examples:\n  \
-            streams-groups --bootstrap-server localhost:9092 --describe --all-groups\n  \
-            streams-groups --bootstrap-server localhost:9092 --reset-offsets --group wordcount \
-            --all-input-topics --to-earliest --dry-run",
+    after: "",
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

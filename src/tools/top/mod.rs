@@ -27,10 +27,7 @@ use view::State;
 #[derive(Debug, Parser)]
 #[command(
     name = "top",
-    after_help = "Examples:\n  \
-        kafkars top --bootstrap-server localhost:9092\n  \
-        kafkars top --interval 0.5\n\n\
-        Keys: q quits, s orders by activity or by name, arrows scroll."
+    after_help = "Keys: q quits, s orders by activity or by name, arrows scroll."
 )]
 pub struct Options {
     /// A broker of the cluster [default: what BOOTSTRAP_SERVER or a profile says]

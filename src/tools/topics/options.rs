@@ -120,9 +120,7 @@ pub static DEFINITION: Definition = Definition {
             ],
         },
     ],
-    after: "Examples:\n  \
-            topics --bootstrap-server localhost:9092 --create --topic events --partitions 3\n  \
-            topics --bootstrap-server localhost:9092 --describe --topic 'ev.*'",
+    after: "",
 };
 
 /// The five actions, in the order of Kafka's messages.

@@ -24,9 +24,7 @@ static GLOBALS: Subcommand = Subcommand {
                 .required(),
             ],
         }],
-        after: "Examples:\n  \
-                transactions --bootstrap-server localhost:9092 list\n  \
-                transactions --bootstrap-server localhost:9092 find-hanging --topic orders",
+        after: "",
     },
     exclusive: &[],
     one_required: false,

@@ -81,10 +81,7 @@ pub static TOOL: Subcommand = Subcommand {
                 )],
             },
         ],
-        after: "Examples:\n  \
-                verifiable-consumer --bootstrap-server localhost:9092 --topic t --group-id g\n  \
-                verifiable-consumer --bootstrap-server localhost:9092 --topic t --group-id g \
-                --max-messages 10 --verbose",
+        after: "",
     },
     exclusive: &["bootstrap-server"],
     one_required: true,

@@ -66,10 +66,7 @@ pub static TOOL: Subcommand = Subcommand {
                 )],
             },
         ],
-        after: "Examples:\n  \
-                verifiable-producer --bootstrap-server localhost:9092 --topic t --max-messages 10\n  \
-                verifiable-producer --bootstrap-server localhost:9092 --topic t --throughput 5 \
-                --repeating-keys 3",
+        after: "",
     },
     exclusive: &["bootstrap-server"],
     one_required: true,
