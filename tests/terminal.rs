@@ -2,41 +2,25 @@
 mod support;
 
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use support::pty::Pty;
 use support::{Broker, kafkars};
 
 /// Runs a tool with `stdin`; whether it succeeded, and what the terminal showed.
 fn at_a_terminal(args: &[&str], stdin: Stdio) -> (bool, String) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let theirs: OwnedFd = open(
-        ptsname(&ours, Vec::new()).unwrap().as_c_str(),
-        OFlags::RDWR | OFlags::NOCTTY,
-        Mode::empty(),
-    )
-    .unwrap();
-    let mut child = Command::new(kafkars())
+    let terminal = Pty::open();
+    let mut command = Command::new(kafkars());
+    command
         .args(args)
         .stdin(stdin)
         .stdout(Stdio::null())
-        .stderr(theirs)
-        .spawn()
-        .unwrap();
-    let shown = std::thread::spawn(move || {
-        let (mut ours, mut shown) = (File::from(ours), Vec::new());
-        // It ends with an error once nobody has the other side.
-        let _ = ours.read_to_end(&mut shown);
-        String::from_utf8_lossy(&shown).into_owned()
-    });
-    let succeeded = child.wait().unwrap().success();
-    (succeeded, shown.join().unwrap())
+        .stderr(terminal.other_side());
+    let succeeded = command.status().unwrap().success();
+    // The command holds the terminal's other side.
+    drop(command);
+    (succeeded, terminal.all_shown())
 }
 
 #[test]

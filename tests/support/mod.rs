@@ -4,6 +4,7 @@
 pub mod clients;
 pub mod faults;
 pub mod genuine;
+pub mod pty;
 pub mod quickstart;
 pub mod wire;
 
