@@ -4,6 +4,7 @@ mod examples;
 mod plays;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;
 
 use kafkars::tools::registry::{SECTIONS, Tool};
 

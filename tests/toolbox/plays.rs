@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::built;
 use super::examples::Place;
+use super::tokens;
 use crate::support::genuine::Genuine;
 use crate::support::pty::Pty;
 use crate::support::wire::Connection;
@@ -133,10 +134,11 @@ fn every_tool_plays_with_apache_kafka() {
         .collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
     stage.examples();
+    tokens::live(&stage, &genuine);
 }
 
 /// A broker with topics, groups and files.
-struct Stage {
+pub struct Stage {
     broker: Broker,
     sasl: String,
     files: TempDir,
@@ -237,8 +239,7 @@ impl Stage {
     }
 
     fn write_files(&self) {
-        let write =
-            |name: &str, text: String| fs::write(self.files.path().join(name), text).unwrap();
+        let write = |name: &str, text: String| self.write(name, &text);
         write("input", "a line\n".to_owned());
         for directory in ["META-INF/services", "com/example"] {
             fs::create_dir_all(self.files.path().join("plugins/sink").join(directory)).unwrap();
@@ -278,7 +279,12 @@ impl Stage {
         )
     }
 
-    fn words(&self, line: &str) -> Vec<String> {
+    /// Leaves a file where `{W}` is.
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.files.path().join(name), text).unwrap();
+    }
+
+    pub fn words(&self, line: &str) -> Vec<String> {
         let (data, files) = (self.broker.data(), self.files.path());
         let fill_in = |word: &str| {
             word.replace("{B}", &self.broker.bootstrap())
