@@ -18,6 +18,21 @@ fn help_and_version_are_for_people() {
     }
     assert!(tool(&["--version"], b"").ok().starts_with("kafkars "));
     assert_eq!(tool(&["topics", "--version"], b"").ok(), "4.3.1\n");
+    for (words, usage) in [
+        (["help", "topics"], "Usage: kafkars topics"),
+        (["help", "kafka-storage.sh"], "Usage: kafkars storage"),
+        (["help", "dev"], "Usage: kafkars dev"),
+        (["help", "server-start"], "Usage: kafkars server-start"),
+    ] {
+        let help = tool(&words, b"").ok();
+        assert!(help.contains(usage), "{words:?}: {help}");
+    }
+    let slip = tool(&["help", "topcs"], b"");
+    assert_eq!(slip.code, Some(1));
+    assert!(
+        slip.stderr.contains("did you mean kafkars topics?"),
+        "{slip:?}"
+    );
 }
 
 #[test]

@@ -339,7 +339,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "verifiable-share-consumer",
         &[
             "kafkars verifiable-share-consumer --bootstrap-server localhost:9092 --topic numbers --group-id s \
-         --max-messages 10 --verbose",
+         --offset-reset-strategy earliest --max-messages 10",
             "kafkars verifiable-share-consumer --bootstrap-server localhost:9092 --topic numbers --group-id s",
         ],
     ),

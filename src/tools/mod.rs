@@ -115,6 +115,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> Exit {
         return Exit::FAILURE;
     };
     match first.as_str() {
+        "help" if args.len() > 1 => help_of(args.get(1).map_or("", String::as_str)),
         "-h" | "--help" | "help" => print(&registry::overview()),
         // For the scripts of `kafkars completions`.
         "complete" => {
@@ -148,6 +149,22 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> Exit {
             }
         },
     }
+}
+
+/// `kafkars help TOOL`.
+fn help_of(name: &str) -> Exit {
+    let Some(tool) = registry::find(name.strip_suffix(".sh").unwrap_or(name)) else {
+        message(registry::unknown(name));
+        return Exit::FAILURE;
+    };
+    let invocation = Invocation {
+        program: format!("kafkars {}", tool.name),
+        by_kafka_name: false,
+        args: vec!["--help".to_owned()],
+    };
+    // Kafka's tools fail after their help; who asked for it here has what was asked for.
+    start(tool, invocation);
+    Exit::SUCCESS
 }
 
 fn start(tool: &Tool, mut invocation: Invocation) -> Exit {

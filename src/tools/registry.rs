@@ -175,7 +175,7 @@ pub fn unknown(name: &str) -> String {
 pub fn overview() -> String {
     let mut text = String::from(
         "Apache Kafka without the JVM: broker, tools and Connect in one binary.\n\n\
-         Usage: kafkars TOOL [OPTIONS]     kafkars TOOL --help tells the options of a tool\n",
+         Usage: kafkars TOOL [OPTIONS]     kafkars help TOOL tells the options of a tool\n",
     );
     for section in SECTIONS {
         text.push_str(&format!("\n{}:\n", section.heading));

@@ -125,7 +125,8 @@ fn help(words: &[&str]) -> String {
 
 /// Lines such as `  -c, --config <FILE>  What it is`.
 fn in_help(help: &str) -> BTreeSet<String> {
-    let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
+    let (options, _examples) = help.split_once("\nExamples:").unwrap_or((help, ""));
+    let lines = options.lines().filter_map(|line| line.strip_prefix("  "));
     let lines = lines.filter(|line| line.starts_with('-'));
     lines
         .flat_map(|line| {
@@ -236,14 +237,18 @@ fn wrong_in(refusal: &Refusal, ran: &Ran) -> Option<String> {
 /// How many lines tell of an error: argparse4j's usage, warnings, counts and hints on how to mend it are none; a line
 /// that argparse4j broke at its 75 columns is one.
 fn errors(ran: &Ran) -> usize {
-    let all = ran.stderr.lines().chain(ran.stdout.lines());
+    // Some tools tell of errors where others show data.
+    let text = match ran.stderr.as_str() {
+        "" => &ran.stdout,
+        text => text,
+    };
     let aside = |line: &&str| {
         line.starts_with("WARN")
             || line.starts_with("Processed a total of ")
             || line.starts_with("Did you mean ")
             || line.ends_with(" --help lists the options.")
     };
-    let mut lines: Vec<&str> = all.filter(|line| !aside(line)).collect();
+    let mut lines: Vec<&str> = text.lines().filter(|line| !aside(line)).collect();
     if lines
         .first()
         .is_some_and(|line| line.starts_with("usage: "))

@@ -38,7 +38,8 @@ const NOT_PLAYED: [&str; 10] = [
 /// A command line and what it must show, whoever looks.
 struct Play {
     tool: &'static str,
-    /// `{B}`: the broker. `{S}`: its listener with SASL. `{D}`: its directory. `{W}`: one for files.
+    /// `{B}`: the broker. `{S}`: its listener with SASL. `{D}`: its directory. `{W}`: one for files. `{T}`: a name for
+    /// each time it is played.
     words: &'static str,
     shows: &'static str,
     ends: Ends,
@@ -98,11 +99,11 @@ const PLAYS: &[Play] = &[
     Play { ends: Ends::Key, ..play("top", "--bootstrap-server {B}", "played") },
     play("producer-perf-test", "--bootstrap-server {B} --topic load --num-records 1000 --record-size 100 --throughput -1", "1000 records sent"),
     play("consumer-perf-test", "--bootstrap-server {B} --topic load --num-records 1000", "MB"),
-    play("share-consumer-perf-test", "--bootstrap-server {B} --topic played --group workers --num-records 1", "MB"),
+    play("share-consumer-perf-test", "--bootstrap-server {B} --topic played --group perf-{T} --num-records 1", "MB"),
     play("e2e-latency", "--bootstrap-server {B} --topic latency --num-records 10 --producer-acks 1 --record-size 10", "Percentiles"),
     play("verifiable-producer", "--bootstrap-server {B} --topic numbers --max-messages 5", "shutdown_complete"),
     play("verifiable-consumer", "--bootstrap-server {B} --topic numbers --group-id v --max-messages 5", "shutdown_complete"),
-    play("verifiable-share-consumer", "--bootstrap-server {B} --topic played --group-id workers --max-messages 1", "shutdown_complete"),
+    play("verifiable-share-consumer", "--bootstrap-server {B} --topic played --group-id verified-{T} --offset-reset-strategy earliest --max-messages 1", "shutdown_complete"),
     goes_on("connect-standalone", "{W}/worker.properties {W}/source.properties", "lines"),
     play("connect-plugin-path", "list --plugin-path {W}/plugins", "com.example.Sink"),
     play("dump-log", "--files {D}/played-0/00000000000000000000.log --print-data-log", "a line"),
@@ -196,11 +197,10 @@ impl Stage {
             "console-producer --bootstrap-server {B} --topic played",
             &"a line\n".repeat(20),
         );
-        run(
-            "configs --bootstrap-server {B} --alter --group workers \
-             --add-config share.auto.offset.reset=earliest",
-            "",
-        );
+        for group in ["workers", "perf-pipe", "perf-terminal"] {
+            let alter = "configs --bootstrap-server {B} --alter --add-config share.auto.offset.reset=earliest";
+            run(&format!("{alter} --group {group}"), "");
+        }
         run(
             "console-consumer --bootstrap-server {B} --topic played --group readers \
              --from-beginning --max-messages 1",
@@ -295,15 +295,16 @@ impl Stage {
         line.split_whitespace().map(fill_in).collect()
     }
 
-    fn command(&self, play: &Play) -> Command {
+    fn command(&self, play: &Play, time: &str) -> Command {
         let mut command = Command::new(kafkars());
-        command.arg(play.tool).args(self.words(play.words));
+        let words = play.words.replace("{T}", time);
+        command.arg(play.tool).args(self.words(&words));
         command.stdin(File::open(self.files.path().join("input")).unwrap());
         command
     }
 
     fn through_a_pipe(&self, play: &Play) -> Result<(), String> {
-        let mut command = self.command(play);
+        let mut command = self.command(play, "pipe");
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -332,7 +333,7 @@ impl Stage {
 
     fn at_a_terminal(&self, play: &Play) -> Result<(), String> {
         let mut terminal = Pty::open();
-        let mut command = self.command(play);
+        let mut command = self.command(play, "terminal");
         command
             .stdout(terminal.other_side())
             .stderr(terminal.other_side());

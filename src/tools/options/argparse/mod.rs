@@ -194,12 +194,6 @@ pub fn parse(commands: &'static Commands, args: &[String]) -> Result<Parsed, Sto
 pub fn parse_alone(tool: &'static Subcommand, args: &[String]) -> Result<Parsed, Stop> {
     let mut values = Values::new();
     parse_options(tool, args, false, &mut values)?;
-    // Of several that are missing, argparse4j names the last one here.
-    let required = tool.definition.options().filter(|option| option.required);
-    let missing = required.filter(|option| !values.contains_key(option.name));
-    if let Some(option) = missing.last() {
-        return Err(ArgumentError::Required(names(option)).into());
-    }
     require(tool, &values)?;
     Ok(Parsed {
         command: tool,
@@ -214,10 +208,14 @@ pub fn command_of(commands: &'static Commands, args: &[String]) -> Option<&'stat
 }
 
 fn require(command: &Subcommand, values: &Values) -> Result<(), ArgumentError> {
-    for option in command.definition.options() {
-        if option.required && !values.contains_key(option.name) {
-            return Err(ArgumentError::Required(names(option)));
-        }
+    let required = command
+        .definition
+        .options()
+        .filter(|option| option.required);
+    let missing = required.filter(|option| !values.contains_key(option.name));
+    // Of several that are missing, argparse4j names the last.
+    if let Some(option) = missing.last() {
+        return Err(ArgumentError::Required(names(option)));
     }
     let given = |name: &&str| values.contains_key(*name);
     if command.one_required && !command.exclusive.iter().any(given) {
