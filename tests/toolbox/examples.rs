@@ -16,8 +16,6 @@ use crate::support::{until, wait};
 
 /// They change what only a genuine broker has: [`super::plays`] runs theirs.
 const AGAINST_GENUINE: [&str; 2] = ["acls", "delegation-tokens"];
-/// The number of no other node on this machine, which `server-stop` would stop too.
-const NODE: &str = "424242";
 /// One that goes on has begun when it is still there after this time.
 const BEGUN: Duration = Duration::from_millis(300);
 
@@ -54,6 +52,11 @@ fn every_example_works_when_pasted() {
         }
     }
     broker.kill();
+}
+
+/// The number of no other node on this machine, which `server-stop` would stop too.
+fn node() -> u32 {
+    1_000_000 + std::process::id()
 }
 
 /// Those that end when they are told to.
@@ -113,8 +116,8 @@ impl Place {
             if entry.file_name() == "server.properties" {
                 let logs = path("kafka-logs").display().to_string();
                 for (from, to) in [
-                    ("node.id=1", format!("node.id={NODE}").as_str()),
-                    ("voters=1@", &format!("voters={NODE}@")),
+                    ("node.id=1", format!("node.id={}", node()).as_str()),
+                    ("voters=1@", &format!("voters={}@", node())),
                     (":9092", &format!(":{port}")),
                     (":9093", &format!(":{}", port + 1)),
                     ("/tmp/kafka-logs", &logs),
@@ -133,7 +136,7 @@ impl Place {
         let instead = [
             ("localhost:9092", bootstrap.to_owned()),
             ("/tmp/kafka-logs", data.display().to_string()),
-            ("--node-id 1", format!("--node-id {NODE}")),
+            ("--node-id 1", format!("--node-id {}", node())),
         ];
         let instead = instead.map(|(from, to)| (from.to_owned(), to)).to_vec();
         Place { dir, instead }
