@@ -67,7 +67,7 @@ impl Log {
         }
         let segments = self.segments.load();
         let first = segments.first().map_or(0, |first| first.base_offset());
-        let may_regrow = self.may_regrow.load(Acquire);
+        let may_regrow = self.regrowth.is_possible();
         Some(start).filter(|start| *start > first || (may_regrow && *start > 0))
     }
 

@@ -36,7 +36,6 @@ impl LogManager {
             let stopped = closed.and_then(|()| {
                 self.checkpoint_recovery_points()?;
                 self.checkpoint_high_watermarks()?;
-                self.checkpoint_log_start_offsets()?;
                 CleanShutdown { broker_epoch }.write(dir.essential.as_ref(), &dir.path)
             });
             if let Err(e) = stopped {

@@ -2,7 +2,7 @@
 //! not be undone, and the end of a clean stop.
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::error::{At, LogError, ReadError};
 use super::log::Log;
@@ -116,12 +116,9 @@ impl Log {
         if !is_named {
             self.sync_file(&self.place.path(partition_metadata::FILE_NAME))?;
         }
-        let may_regrow = self.may_regrow.swap(false, AcqRel);
-        let synced = self.place.disk.sync_dir(&dir).at(&dir);
-        if synced.is_err() && may_regrow {
-            self.may_regrow.store(true, Release);
-        }
-        synced?;
+        let deleted = self.regrowth.seen();
+        self.place.disk.sync_dir(&dir).at(&dir)?;
+        self.regrowth.is_durable(deleted);
         if is_named {
             return Ok(());
         }

@@ -241,6 +241,7 @@ fn recover(
     let recovery_point = options.recovery_point.unwrap_or(log_start_offset);
     let mut epochs = read_epochs(place)?;
     let recovery = recovery_of(tp, place, config, options);
+    let segments = remove_deleted(&recovery, segments, log_start_offset)?;
     let recovered = recovery.run(segments, snapshots, recovery_point, &mut epochs)?;
     epochs.truncate_from_end(recovered.log_end_offset);
     epochs.truncate_from_start(log_start_offset);
@@ -252,6 +253,20 @@ fn recover(
         log_end_offset: recovered.log_end_offset,
         recovery_point: recovery_point.min(recovered.log_end_offset),
     })
+}
+
+/// Segments below the log start were deleted, or are about to be. Some may have come back, though nobody forced them
+/// to the device: nothing is to be made of what is in them.
+fn remove_deleted(
+    recovery: &Recovery<'_>,
+    mut segments: Vec<Arc<Segment>>,
+    log_start_offset: i64,
+) -> Result<Vec<Arc<Segment>>, LogError> {
+    let begun = segments.partition_point(|segment| segment.base_offset() <= log_start_offset);
+    for segment in segments.drain(..begun.saturating_sub(1)) {
+        recovery.remove_segment(&segment)?;
+    }
+    Ok(segments)
 }
 
 fn recovery_of<'a>(

@@ -26,6 +26,7 @@ use super::producer_snapshot::ProducerEntry;
 use super::producer_state::{ProducerState, ProducerStates};
 use super::progress::Progress;
 use super::recovery::Recovery;
+use super::regrowth::Regrowth;
 use super::retention::PendingRemoval;
 use super::segment::Segment;
 use super::storage::{Disk, RealDisk};
@@ -103,8 +104,7 @@ pub struct Log {
     pub(super) rolled: AtomicBool,
     /// Its directory is known to be in the directory above for good.
     pub(super) is_named: AtomicBool,
-    /// Segments before the first one may come back after a loss of power.
-    pub(super) may_regrow: AtomicBool,
+    pub(super) regrowth: Regrowth,
     pub(super) offline: AtomicBool,
     pub(super) removals: Mutex<Vec<PendingRemoval>>,
     topic_id: OnceLock<Option<Uuid>>,
@@ -182,7 +182,7 @@ impl Log {
             activated: AtomicBool::new(activated),
             rolled: AtomicBool::new(false),
             is_named: AtomicBool::new(false),
-            may_regrow: AtomicBool::new(!options.clean || options.log_start_offset.is_some()),
+            regrowth: Regrowth::new(!options.clean || options.log_start_offset.is_some()),
             offline: AtomicBool::new(false),
             removals: Mutex::default(),
             topic_id: OnceLock::new(),

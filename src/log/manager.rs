@@ -236,7 +236,6 @@ impl LogManager {
         }
         // A new log of the same name must not meet the offsets of the old one.
         self.forget_cleaned_offsets(tps)?;
-        self.checkpoint_log_start_offsets()?;
         self.checkpoint_recovery_points()
     }
 
@@ -308,23 +307,25 @@ impl LogManager {
         }
     }
 
-    /// `log.flush.offset.checkpoint.interval.ms`
+    /// `log.flush.offset.checkpoint.interval.ms`; log start offsets, too.
     pub fn checkpoint_recovery_points(&self) -> Result<(), LogError> {
-        self.checkpoint(checkpoints::RECOVERY_POINT, |log| {
-            Some(log.recovery_point())
-        })
+        let points = self.offsets_of(|log| Some(log.recovery_point()));
+        // A recovery point says of all before it that it is whole: not so of deleted segments that come back, which
+        // only the log start offset tells from others. It was read after the points, and is written before them.
+        self.checkpoint_log_start_offsets()?;
+        self.checkpoint(checkpoints::RECOVERY_POINT, points)
     }
 
     /// `replica.high.watermark.checkpoint.interval.ms`
     pub fn checkpoint_high_watermarks(&self) -> Result<(), LogError> {
-        self.checkpoint(checkpoints::HIGH_WATERMARK, |log| {
-            Some(log.high_watermark())
-        })
+        let high_watermarks = self.offsets_of(|log| Some(log.high_watermark()));
+        self.checkpoint(checkpoints::HIGH_WATERMARK, high_watermarks)
     }
 
     /// `log.flush.start.offset.checkpoint.interval.ms`
     pub fn checkpoint_log_start_offsets(&self) -> Result<(), LogError> {
-        self.checkpoint(checkpoints::LOG_START, Log::checkpointed_log_start)
+        let starts = self.offsets_of(Log::checkpointed_log_start);
+        self.checkpoint(checkpoints::LOG_START, starts)
     }
 
     pub(super) fn options(&self, dir: &LogDir, now_ms: i64) -> LogOptions {
@@ -341,12 +342,8 @@ impl LogManager {
         }
     }
 
-    /// Writes one offset per log, for those that `offset_of` gives one, unless nothing changed.
-    fn checkpoint(
-        &self,
-        name: &'static str,
-        offset_of: impl Fn(&Log) -> Option<i64>,
-    ) -> Result<(), LogError> {
+    /// By log directory, one offset per log that `offset_of` gives one.
+    fn offsets_of(&self, offset_of: impl Fn(&Log) -> Option<i64>) -> Vec<Offsets> {
         let mut by_dir = vec![Offsets::new(); self.dirs.len()];
         for (tp, hosted) in self.logs.read().iter() {
             if let (Some(offsets), Some(offset)) =
@@ -355,6 +352,11 @@ impl LogManager {
                 offsets.insert(tp.clone(), offset);
             }
         }
+        by_dir
+    }
+
+    /// Writes the checkpoint of each log directory, unless nothing changed.
+    fn checkpoint(&self, name: &'static str, by_dir: Vec<Offsets>) -> Result<(), LogError> {
         let mut result = Ok(());
         for (dir, offsets) in self.dirs.iter().zip(by_dir) {
             let mut written = dir.written.lock();

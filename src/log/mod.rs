@@ -49,6 +49,7 @@ pub mod producer_state;
 pub mod progress;
 pub mod read;
 mod recovery;
+mod regrowth;
 mod relocation;
 pub mod reserve;
 mod retention;

@@ -111,8 +111,7 @@ impl LogManager {
         }
         if outdated {
             // They would say of what is appended from now on that it was flushed, or deleted.
-            let started = manager.checkpoint_log_start_offsets();
-            if let Err(e) = started.and_then(|()| manager.checkpoint_recovery_points()) {
+            if let Err(e) = manager.checkpoint_recovery_points() {
                 tracing::warn!("the checkpoints are not written anew yet: {e}");
             }
         }

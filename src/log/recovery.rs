@@ -244,7 +244,10 @@ impl Recovery<'_> {
             let scanned_from = from.scan.index.last().map_or(0, |last| last.position);
             let end = match at == first {
                 true => scanned_from,
-                false => segment.size(self.place)?,
+                false => {
+                    let size = segment.size(self.place).map_err(ReadError::from);
+                    self.as_far_as_possible(segment, size)?.unwrap_or(0)
+                }
             };
             let walked = segment.walk(self.place, 0, end, |_, header| {
                 if let Some(header) = header.v2() {
@@ -252,7 +255,7 @@ impl Recovery<'_> {
                 }
                 true
             });
-            walked.map_err(|e| self.unreadable(segment, e))?;
+            self.as_far_as_possible(segment, walked)?;
         }
         Ok(())
     }
@@ -392,12 +395,11 @@ impl Recovery<'_> {
         to: i64,
         states: &mut ProducerStates,
     ) -> Result<(), LogError> {
-        let position = segment
-            .locate(self.place, from)
-            .map_err(|e| self.unreadable(segment, e))?;
-        let Some(position) = position else {
+        let located = segment.locate(self.place, from);
+        let Some(Some(position)) = self.as_far_as_possible(segment, located)? else {
             return Ok(());
         };
+        // It was asked for when the position was looked for.
         let size = segment.size(self.place)?;
         let mut fault = None;
         let walked = segment.walk(self.place, position.position, size, |position, header| {
@@ -418,7 +420,7 @@ impl Recovery<'_> {
             }
             fault.is_none()
         });
-        walked.map_err(|e| self.unreadable(segment, e))?;
+        self.as_far_as_possible(segment, walked)?;
         fault.map_or(Ok(()), Err)
     }
 
@@ -500,12 +502,31 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    fn unreadable(&self, segment: &Segment, error: ReadError) -> LogError {
-        match error {
-            ReadError::Storage(e) => e,
-            other => {
+    /// Damage in the middle of a log takes from epochs and producers what it says of them, and nothing else: the
+    /// rest of the log can be read.
+    fn as_far_as_possible<T>(
+        &self,
+        segment: &Segment,
+        result: Result<T, ReadError>,
+    ) -> Result<Option<T>, LogError> {
+        match result {
+            Ok(found) => Ok(Some(found)),
+            Err(ReadError::Storage(e @ LogError::Malformed { .. })) => {
+                tracing::error!(
+                    "{}: {e}; epochs and producers behind are restored without",
+                    self.tp
+                );
+                Ok(None)
+            }
+            Err(ReadError::Storage(e)) => Err(e),
+            Err(other) => {
                 let path = self.place.file(segment.base_offset(), LOG_SUFFIX);
-                LogError::malformed(&path, format!("{other}, while restoring {}", self.tp))
+                tracing::error!(
+                    "{}: {}: {other}; epochs and producers behind are restored without",
+                    self.tp,
+                    path.display()
+                );
+                Ok(None)
             }
         }
     }

@@ -214,7 +214,6 @@ impl LogManager {
         drop((logs, futures));
         // What the checkpoints say of it goes with it.
         let noted = [
-            self.checkpoint_log_start_offsets(),
             self.checkpoint_high_watermarks(),
             self.checkpoint_recovery_points(),
             self.carry_cleaned_offset(tp, old, new),

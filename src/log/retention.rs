@@ -180,18 +180,21 @@ impl Log {
             self.sync_file(&self.place.file(first.base_offset(), SNAPSHOT_SUFFIX))?;
             self.sync_names()?;
         }
+        self.regrowth.begin();
         self.recovery_point_at_least(first.base_offset());
         self.segments.store(Arc::new(kept.to_vec()));
-        self.may_regrow.store(true, Release);
+        let due_ms = now_ms.saturating_add(config.file_delete_delay_ms);
+        let mut retired = Ok(());
         for segment in gone {
             tracing::info!(
                 "{}: segment {} deleted ({reason:?})",
                 self.tp,
                 segment.base_offset()
             );
-            self.retire(segment, now_ms.saturating_add(config.file_delete_delay_ms))?;
+            retired = retired.and_then(|()| self.retire(segment, due_ms));
         }
-        Ok(gone.len())
+        self.regrowth.end();
+        retired.map(|()| gone.len())
     }
 
     /// Renames the files of a segment that left the log.

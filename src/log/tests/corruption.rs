@@ -104,23 +104,29 @@ fn several_damaged_places_are_told_apart() {
     assert!(good.contains(&(BATCHES as i64 - 1)), "{good:?}");
 }
 
-#[test]
-fn nothing_below_the_log_start_is_looked_at() {
-    let dir = tempfile::tempdir().unwrap();
+/// A closed log of many segments, of which the first is nothing but damage; the path of that one.
+fn damaged_at_first(dir: &Path) -> (LogConfig, PathBuf) {
     let config = LogConfig {
         segment_bytes: 400,
         ..LogConfig::default()
     };
-    let log = open(dir.path(), config.clone());
+    let log = open(dir, config.clone());
     for n in 0..BATCHES {
         append(&log, batch(&[&format!("value {n}")]));
     }
     log.commit_all().unwrap();
     log.close(true).unwrap();
-    // The records deleted and their segments still there, as a crash leaves them.
-    let path = dir.path().join("t-0/00000000000000000000.log");
+    let path = dir.join("t-0/00000000000000000000.log");
     let len = std::fs::metadata(&path).unwrap().len() as usize;
     std::fs::write(&path, vec![0x7f; len]).unwrap();
+    (config, path)
+}
+
+#[test]
+fn nothing_below_the_log_start_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    // The records deleted and their segments still there, as a crash leaves them.
+    let (config, path) = damaged_at_first(dir.path());
     let options = LogOptions {
         clean: true,
         recovery_point: Some(BATCHES as i64),
@@ -135,4 +141,47 @@ fn nothing_below_the_log_start_is_looked_at() {
     log.set_high_watermark(log.log_end_offset()).unwrap();
     assert!(log.apply_retention(NOW_MS).unwrap() > 0);
     assert!(!path.exists());
+}
+
+/// After a crash that took all that could spare the look at it.
+fn crashed(dir: &Path, config: LogConfig, log_start_offset: i64) -> Log {
+    for entry in std::fs::read_dir(dir.join("t-0")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".snapshot") || name == "leader-epoch-checkpoint" {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let options = LogOptions {
+        recovery_point: Some(BATCHES as i64),
+        log_start_offset: Some(log_start_offset),
+        ..LogOptions::new(NOW_MS)
+    };
+    Log::open(&dir.join("t-0"), tp(), config, options).unwrap()
+}
+
+#[test]
+fn deleted_segments_that_a_crash_brings_back_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, path) = damaged_at_first(dir.path());
+    let log = crashed(dir.path(), config, 40);
+    assert!(!path.exists());
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (40, 60));
+    let expected: Vec<_> = (40..60).map(|n| (n, format!("value {n}"))).collect();
+    assert_eq!(contents(&log), expected);
+}
+
+#[test]
+fn damage_that_recovery_meets_leaves_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, path) = damaged_at_first(dir.path());
+    let log = crashed(dir.path(), config, 0);
+    assert!(path.exists());
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (0, 60));
+    for offset in [10, 30, 59] {
+        let read = log.read(offset, 1, ReadLimit::LogEnd, true).unwrap();
+        let bytes = read.slice.unwrap().to_vec().unwrap();
+        let first = batches(&bytes).next().unwrap().unwrap();
+        assert_eq!((first.base_offset(), first.check_crc()), (offset, Ok(())));
+    }
 }

@@ -12,7 +12,7 @@ mod recovery;
 mod relocation;
 mod start;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -422,14 +422,15 @@ impl History {
 
     fn checkpoint(&mut self, logs: &LogManager) {
         let result = match self.dice.below(3) {
-            0 => logs.checkpoint_high_watermarks(),
-            1 => logs.checkpoint_log_start_offsets().inspect(|()| {
-                for partition in &mut self.partitions {
-                    partition.durable_start = partition.start;
-                }
-            }),
+            0 => return self.outcome("checkpoint", logs.checkpoint_high_watermarks()),
+            1 => logs.checkpoint_log_start_offsets(),
             _ => logs.checkpoint_recovery_points(),
         };
+        if result.is_ok() {
+            for partition in &mut self.partitions {
+                partition.durable_start = partition.start;
+            }
+        }
         self.outcome("checkpoint", result);
     }
 

@@ -25,7 +25,7 @@ fn what_was_promised_outlives_a_loss_of_power() {
         return History::new(seed, true).run();
     }
     let histories = number("KAFKARS_POWER_CUTS").unwrap_or(HISTORIES);
-    let next = AtomicU64::new(0);
+    let next = AtomicU64::new(number("KAFKARS_POWER_CUTS_FROM").unwrap_or(0));
     let failed = AtomicU64::new(u64::MAX);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {

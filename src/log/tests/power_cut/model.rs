@@ -145,6 +145,19 @@ impl Partition {
             .retain(|transaction| markers.contains(transaction));
     }
 
+    /// Where a marker is lost and what came behind it is not, the next one decides of two transactions.
+    fn join_transactions(&mut self) {
+        let mut open = BTreeMap::new();
+        for batch in self.batches.iter_mut().filter(|b| b.transaction >= 0) {
+            let first = *open.entry(batch.producer_id).or_insert(batch.transaction);
+            batch.transaction = first;
+            if batch.control {
+                open.remove(&batch.producer_id);
+            }
+        }
+        self.aborted = self.aborts().collect();
+    }
+
     /// Transactions whose abort marker is there.
     fn aborts(&self) -> impl Iterator<Item = i64> {
         let markers = self.batches.iter().filter(|batch| batch.control);
@@ -311,11 +324,22 @@ impl Partition {
         };
         let of_log = |entry: &&ProducerEntry| entry.last_offset >= from && !went_on(entry);
         let now = log.producer_snapshot().unwrap();
+        // What a transaction began with may be deleted, and the snapshot that told of it lost.
+        let began_before =
+            |entry: &ProducerEntry| (0..from).contains(&entry.current_txn_first_offset);
+        let early: BTreeSet<i64> = producers
+            .iter()
+            .filter(|entry| began_before(entry))
+            .map(|entry| entry.producer_id)
+            .collect();
         let comparable = |entry: &ProducerEntry| {
             let mut entry = *entry;
-            if entry.current_txn_first_offset >= 0 {
-                // What a transaction began with may be deleted.
-                entry.current_txn_first_offset = entry.current_txn_first_offset.max(from);
+            if entry.current_txn_first_offset >= 0 && early.contains(&entry.producer_id) {
+                entry.current_txn_first_offset = from;
+            }
+            if from > 0 {
+                // So may a marker be.
+                entry.coordinator_epoch = -1;
             }
             if self.compact {
                 // What is left of a batch tells less.
@@ -341,7 +365,16 @@ impl Partition {
             let mut unknown = now.iter().filter(|a| !known.contains(&end(a)));
             assert!(unknown.all(is_empty), "{now:?}");
         } else {
-            assert!(now.iter().eq(then.iter().copied()), "{now:?}, not {then:?}");
+            // What was deleted may not be known any more.
+            let same_offset = |now: i64, then: i64| now == then || then < from;
+            let same = |now: &AbortedTransaction, then: &AbortedTransaction| {
+                (now.producer_id, now.last_offset) == (then.producer_id, then.last_offset)
+                    && same_offset(now.first_offset, then.first_offset)
+                    && same_offset(now.last_stable_offset, then.last_stable_offset)
+            };
+            let all = now.len() == then.len();
+            let all = all && now.iter().zip(&then).all(|(now, then)| same(now, then));
+            assert!(all, "{now:?}, not {then:?}");
         }
     }
 
@@ -362,10 +395,15 @@ impl Partition {
             Left::WithoutPower => {
                 let there: BTreeSet<i64> = found.iter().map(|entry| entry.offset).collect();
                 for batch in &mut self.batches {
+                    let base = batch.base();
                     batch.entries.retain(|entry| there.contains(&entry.offset));
+                    if batch.entries.is_empty() {
+                        let went_on = self.went_on.entry(batch.producer_id).or_default();
+                        *went_on = base.max(*went_on);
+                    }
                 }
                 self.batches.retain(|batch| !batch.entries.is_empty());
-                self.forget_aborts();
+                self.join_transactions();
             }
         }
         self.flushed = end;
