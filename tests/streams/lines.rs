@@ -13,6 +13,7 @@ pub const PARTITIONS: i32 = 3;
 const WORDS: [&str; 7] = ["all", "streams", "lead", "to", "kafka", "and", "back"];
 pub const WORDS_PER_LINE: usize = 3;
 const LINES_PER_BATCH: usize = 1000;
+const MS_PER_LINE: i64 = 37;
 
 /// A line: where it goes, when it was written, its key and its words.
 pub struct Line {
@@ -26,11 +27,16 @@ pub struct Line {
 pub fn lines(since_ms: i64, numbers: Range<usize>) -> Vec<Line> {
     let line = |n: usize| Line {
         partition: (n % 5) as i32 % PARTITIONS,
-        timestamp_ms: since_ms + n as i64 * 37,
+        timestamp_ms: since_ms + n as i64 * MS_PER_LINE,
         key: format!("key{}", n % 5),
         text: [WORDS[n % 7], WORDS[n * n % 7], WORDS[n / 7 % 7]].join(" "),
     };
     numbers.map(line).collect()
+}
+
+/// As [`lines`], the last of them written now: a broker refuses those that are written an hour from now.
+pub fn lines_until(now_ms: i64, count: usize) -> Vec<Line> {
+    lines(now_ms - count as i64 * MS_PER_LINE, 0..count)
 }
 
 impl Line {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bench::Bench;
-use lines::{Line, WORDS_PER_LINE, lines, write};
+use lines::{Line, WORDS_PER_LINE, lines, lines_until, write};
 use support::wire::now_ms;
 
 const STREAMS: &str = "group.protocol=streams";
@@ -90,7 +90,7 @@ fn survives(what: &str, settings: &[&str]) {
         return;
     };
     let part = lines_per_part();
-    let lines = lines(now_ms(), 0..3 * part);
+    let lines = lines_until(now_ms(), 3 * part);
     let parts: Vec<&[Line]> = lines.chunks(part).collect();
     let a_few_of = |nth: usize| nth * part * WORDS_PER_LINE + 100;
     write(&bench.broker, parts[0]);

@@ -1,95 +1,26 @@
-//! The tools beside genuine Kafka's, all against the same kafkars broker: `cargo bench --bench tools -- [--quick]`.
-//! See README.md.
-
-mod support;
-#[path = "../tests/support/mod.rs"]
-mod testing;
+//! Records by the million through the console tools and the load tools.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use support::node::{Node, System};
-use support::process::{self, Cost};
-use support::report::{Report, Target, median};
-use support::{Options, scratch, warm_page_cache};
-use testing::genuine::Genuine;
+use super::support::node::{Node, System};
+use super::support::process::{self, Cost};
+use super::support::report::{Report, Target};
+use super::support::{Options, warm_page_cache};
 
 const LINE: usize = 100;
-/// Calls of a short tool in one measurement.
-const CALLS: u32 = 50;
 const GB: f64 = 1e9;
 
-fn main() {
-    let options = Options::from_args();
-    let genuine = Genuine::find("the comparison with genuine Kafka");
-    let mut systems = vec![System::Kafkars];
-    systems.extend(genuine.as_ref().map(System::Genuine));
-    let dir = scratch();
-    let node = Node::start(System::Kafkars, dir.path());
-    println!("load average before: {}", process::load_average());
-    let mut report = Report::default();
-    if options.wants("topics") {
-        topics_list(&options, &systems, &node, &mut report);
-    }
-    if options.wants("console") {
-        consoles(&options, &systems, &node, dir.path(), &mut report);
-    }
-    if options.wants("perf-test") {
-        perf_tests(&options, &systems, &node, dir.path(), &mut report);
-    }
-    println!("load average after: {}\n", process::load_average());
-    let missed = report.print();
-    println!("\ntargets missed: {missed}");
-}
-
-/// What a call costs that does next to nothing: starting, connecting, one request.
-fn topics_list(options: &Options, systems: &[System], node: &Node, report: &mut Report) {
-    for topic in 0..10 {
-        node.connect().create_topic(&format!("listed-{topic}"), 1);
-    }
-    let call = |system: &System| {
-        let mut command = system.tool("topics");
-        command.args(["--list", "--bootstrap-server", &node.bootstrap()]);
-        process::run(command, Stdio::null(), Stdio::null())
-    };
-    for _ in 0..options.reps {
-        // CPU is counted in hundredths of a second, so a short call is measured as the mean of many.
-        let cpu = process::children_cpu_seconds();
-        let ours: Vec<Cost> = (0..CALLS).map(|_| call(&systems[0])).collect();
-        let cpu = (process::children_cpu_seconds() - cpu) * 1e3 / f64::from(CALLS);
-        let genuine = systems.get(1).map(call);
-        let median_of = |of: fn(&Cost) -> f64| median(&ours.iter().map(of).collect::<Vec<_>>());
-        let wall = median_of(|cost| cost.wall_s * 1e3);
-        let name = "topics --list";
-        report.add(
-            name,
-            "ms",
-            Target::AtMost(10.0),
-            wall,
-            genuine.map(|g| g.wall_s * 1e3),
-        );
-        report.add(
-            name,
-            "CPU ms",
-            Target::None,
-            cpu,
-            genuine.map(|g| g.cpu_s * 1e3),
-        );
-        let rss = median_of(|cost| cost.peak_rss_mb);
-        report.add(
-            name,
-            "MB peak RSS",
-            Target::None,
-            rss,
-            genuine.map(|g| g.peak_rss_mb),
-        );
-    }
-}
-
 /// A file through the console producer into a topic, and out of it through the console consumer.
-fn consoles(options: &Options, systems: &[System], node: &Node, dir: &Path, report: &mut Report) {
+pub fn consoles(
+    options: &Options,
+    systems: &[System],
+    node: &Node,
+    dir: &Path,
+    report: &mut Report,
+) {
     let size = options.size("BENCH_FILE_MB", 1000, 100) * 1_000_000;
     let lines = size / LINE as u64;
     let input = dir.join("input");
@@ -135,7 +66,13 @@ fn add(report: &mut Report, name: &str, size: u64, costs: &[Cost]) {
 }
 
 /// The load tools, each into or out of a topic of its own.
-fn perf_tests(options: &Options, systems: &[System], node: &Node, dir: &Path, report: &mut Report) {
+pub fn perf_tests(
+    options: &Options,
+    systems: &[System],
+    node: &Node,
+    dir: &Path,
+    report: &mut Report,
+) {
     let size = options.size("BENCH_FILE_MB", 1000, 100) * 1_000_000;
     let records = (size / LINE as u64).to_string();
     for rep in 0..options.reps {
