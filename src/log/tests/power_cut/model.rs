@@ -351,31 +351,46 @@ impl Partition {
         let now: Vec<_> = now.iter().filter(of_log).map(comparable).collect();
         assert_eq!(now, then, "producers at {end}");
         let now = log.aborted_transactions(from, end).unwrap();
-        let then: Vec<_> = aborted.iter().filter(|a| a.last_offset >= from).collect();
+        self.check_aborted(&now, aborted, found, from);
+    }
+
+    /// Of the transactions that were aborted, those are known whose records are there.
+    fn check_aborted(
+        &self,
+        now: &[AbortedTransaction],
+        then: &[AbortedTransaction],
+        found: &[Entry],
+        from: i64,
+    ) {
+        let is_empty = |a: &&AbortedTransaction| {
+            let range = a.first_offset..a.last_offset;
+            let mut there = found.iter().filter(|entry| range.contains(&entry.offset));
+            !there.any(|entry| self.producer_of(entry.offset) == Some(a.producer_id))
+        };
+        let then = then.iter().filter(|a| a.last_offset >= from);
         if self.compact {
             // Rebuilt from what is left of a transaction, an entry may tell less.
             let end = |a: &AbortedTransaction| (a.producer_id, a.last_offset);
-            let known: Vec<_> = then.iter().map(|a| end(a)).collect();
+            let known: Vec<_> = then.map(end).collect();
             // Cleaning forgot it with its last record; its marker, which stays for a time, brings it back.
-            let is_empty = |a: &AbortedTransaction| {
-                let range = a.first_offset..a.last_offset;
-                let mut there = found.iter().filter(|entry| range.contains(&entry.offset));
-                !there.any(|entry| self.producer_of(entry.offset) == Some(a.producer_id))
-            };
             let mut unknown = now.iter().filter(|a| !known.contains(&end(a)));
-            assert!(unknown.all(is_empty), "{now:?}");
-        } else {
-            // What was deleted may not be known any more.
-            let same_offset = |now: i64, then: i64| now == then || then < from;
-            let same = |now: &AbortedTransaction, then: &AbortedTransaction| {
-                (now.producer_id, now.last_offset) == (then.producer_id, then.last_offset)
-                    && same_offset(now.first_offset, then.first_offset)
-                    && same_offset(now.last_stable_offset, then.last_stable_offset)
-            };
-            let all = now.len() == then.len();
-            let all = all && now.iter().zip(&then).all(|(now, then)| same(now, then));
-            assert!(all, "{now:?}, not {then:?}");
+            assert!(unknown.all(|a| is_empty(&a)), "{now:?}");
+            return;
         }
+        // What was deleted may not be known any more: where a transaction began, or that there was one.
+        let counts = |a: &&AbortedTransaction| a.first_offset >= from || !is_empty(a);
+        let (now, then): (Vec<_>, Vec<_>) = (
+            now.iter().filter(counts).collect(),
+            then.filter(counts).collect(),
+        );
+        let same_offset = |now: i64, then: i64| now == then || then < from;
+        let same = |(now, then): (&&AbortedTransaction, &&AbortedTransaction)| {
+            (now.producer_id, now.last_offset) == (then.producer_id, then.last_offset)
+                && same_offset(now.first_offset, then.first_offset)
+                && same_offset(now.last_stable_offset, then.last_stable_offset)
+        };
+        let all = now.len() == then.len() && now.iter().zip(&then).all(same);
+        assert!(all, "{now:?}, not {then:?}");
     }
 
     fn producer_of(&self, offset: i64) -> Option<i64> {
