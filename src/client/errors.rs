@@ -44,6 +44,9 @@ pub enum ClientError {
     /// No position and `auto.offset.reset=none`.
     #[error("{0}")]
     NoOffset(Arc<str>),
+    /// The record was not sent, since its transaction is aborted.
+    #[error("Failing batch since transaction was aborted")]
+    TransactionAborted,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -145,6 +148,7 @@ impl ClientError {
             Self::RecordTooLarge(_) => "RecordTooLargeException",
             Self::IllegalState(_) => "IllegalStateException",
             Self::NoOffset(_) => "NoOffsetForPartitionException",
+            Self::TransactionAborted => "TransactionAbortedException",
             Self::Closed => "IllegalStateException",
         }
     }

@@ -336,24 +336,22 @@ impl BatchBuilder {
     }
 }
 
-/// The bytes that a record takes in a batch, given its deltas; an upper bound without knowing
-/// them is `record_size(i64::MAX, i32::MAX, …)`.
-pub fn record_size(
-    timestamp_delta: i64,
-    offset_delta: i32,
+/// The bytes that a record takes in a batch at most, whatever its timestamp and its place: what
+/// Kafka's producer holds against its limits.
+pub fn record_size_bound(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
     headers: &[(&[u8], Option<&[u8]>)],
 ) -> Result<usize, BatchError> {
-    let mut body = 1 + varlong_len(timestamp_delta) + varint_len(offset_delta);
-    body += nullable_len(key)? + nullable_len(value)?;
+    // Length, attributes, timestamp and offset at their longest.
+    let mut size = 5 + 1 + 10 + 5;
+    size += nullable_len(key)? + nullable_len(value)?;
     let count = i32::try_from(headers.len()).map_err(|_| BatchError::RecordTooLarge(usize::MAX))?;
-    body += varint_len(count);
+    size += varint_len(count);
     for (key, value) in headers {
-        body += nullable_len(Some(key))? + nullable_len(*value)?;
+        size += nullable_len(Some(key))? + nullable_len(*value)?;
     }
-    let len = i32::try_from(body).map_err(|_| BatchError::RecordTooLarge(body))?;
-    Ok(varint_len(len) + body)
+    Ok(size)
 }
 
 /// The header of `batch` with no records: what compaction leaves of the last batch of a producer

@@ -28,7 +28,7 @@ mod varint;
 
 pub use attributes::{Attributes, Compression, TimestampType};
 pub use batch::{BatchHeader, BatchView, Batches, HeaderPatch, batches};
-pub use builder::{BatchBuilder, BatchMeta, empty_batch, record_size, seal_batch};
+pub use builder::{BatchBuilder, BatchMeta, empty_batch, record_size_bound, seal_batch};
 pub use error::BatchError;
 pub use recompress::{recompress, renumber};
 pub use records::{Header, Headers, RecordIter, RecordView, Records};

@@ -1,4 +1,5 @@
 //! The producer's settings.
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::settings::{Settings, invalid};
@@ -41,6 +42,8 @@ pub enum Partitioning {
 pub struct ProducerConfig {
     pub client: ClientConfig,
     pub acks: Acks,
+    /// `transactional.id` and `transaction.timeout.ms`
+    pub transactional: Option<(Arc<str>, Duration)>,
     /// `enable.idempotence`
     pub idempotence: bool,
     /// `batch.size`: a batch is closed when its records reach it.
@@ -79,16 +82,12 @@ impl ProducerConfig {
         let settings = Settings::new(properties, "producer");
         let mut client = ClientConfig::read(&settings, 30_000, 300_000)?;
         client.auto_create_topics = true;
-        if let Some(id) = settings.get("transactional.id").filter(|id| !id.is_empty()) {
-            return Err(ClientError::config(format!(
-                "transactional.id={id}: transactions are not supported by this client yet"
-            )));
-        }
         let compression = compression(&settings)?;
         let int_max = i64::from(i32::MAX);
         let config = Self {
             acks: acks(settings.text("acks", "all"))?,
             idempotence: false,
+            transactional: transactional(&settings)?,
             batch_bytes: settings.int("batch.size", 16_384, 0, int_max)? as usize,
             linger: settings.ms("linger.ms", 5)?,
             buffer_memory_bytes: settings.bytes("buffer.memory", 32 * 1024 * 1024)?,
@@ -135,6 +134,11 @@ impl ProducerConfig {
             Some(_) => false,
             None => wanted,
         };
+        if self.transactional.is_some() && !self.idempotence {
+            return Err(ClientError::config(
+                "Cannot set a transactional.id without also enabling idempotence.",
+            ));
+        }
         Ok(self)
     }
 
@@ -155,6 +159,27 @@ impl ProducerConfig {
             self.delivery_timeout = least;
         }
         Ok(self)
+    }
+}
+
+fn transactional(settings: &Settings<'_>) -> Result<Option<(Arc<str>, Duration)>> {
+    let key = "transaction.timeout.ms";
+    let timeout_ms = settings.int(key, 60_000, 0, i64::from(i32::MAX))?;
+    if settings.bool("transaction.two.phase.commit.enable", false)? {
+        return Err(ClientError::config(match settings.get(key) {
+            Some(_) => {
+                "Cannot set transaction.timeout.ms when transaction.two.phase.commit.enable is set \
+                 to true. Transactions will not expire with two-phase commit enabled."
+            }
+            None => {
+                "transaction.two.phase.commit.enable=true: no released broker takes part in \
+                 two-phase commits"
+            }
+        }));
+    }
+    match settings.get("transactional.id") {
+        Some("") => Err(invalid("transactional.id", "", "String must be non-empty")),
+        id => Ok(id.map(|id| (id.into(), Duration::from_millis(timeout_ms.unsigned_abs())))),
     }
 }
 
@@ -263,6 +288,18 @@ mod tests {
                 "delivery.timeout.ms should be equal",
             ),
             ("compression.gzip.level=0", "compression.gzip.level"),
+            (
+                "transactional.id=",
+                "Invalid value  for configuration transactional.id: String must be non-empty",
+            ),
+            (
+                "transactional.id=x\nacks=1",
+                "Cannot set a transactional.id without also enabling idempotence.",
+            ),
+            (
+                "transaction.timeout.ms=1\ntransaction.two.phase.commit.enable=true",
+                "Cannot set transaction.timeout.ms when",
+            ),
         ] {
             let error = parse(line)
                 .err()

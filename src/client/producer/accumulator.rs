@@ -273,19 +273,13 @@ impl Accumulator {
         Ok(partition.index)
     }
 
-    /// The exact size decides, where the quick bound is above the limits.
+    /// Kafka's own bound decides, where the quick one is above the limits.
     fn check_size(&self, record: &Record<'_>) -> Result<(), TryAppendError> {
         let failed =
             |text: String| TryAppendError::Failed(ClientError::RecordTooLarge(text.into()));
-        let exact = crate::record::record_size(
-            i64::MAX,
-            i32::MAX,
-            record.key,
-            record.value,
-            record.headers,
-        )
-        .map_err(|error| failed(error.to_string()))?;
-        let size = exact + HEADER_LEN;
+        let bound = crate::record::record_size_bound(record.key, record.value, record.headers)
+            .map_err(|error| failed(error.to_string()))?;
+        let size = bound + HEADER_LEN;
         let (limit, setting) = match size {
             size if size > self.config.request_bytes_max => {
                 (self.config.request_bytes_max, "max.request.size")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lane::SequenceFault;
+use super::lane::{Lane, SequenceFault};
 use super::record::BatchOutcome;
 use super::sealed::{ProducerId, SealedBatch};
 use super::sender::{Event, Sender, Sent};
@@ -56,6 +56,7 @@ impl Sender {
                     }
                 }
             }
+            Event::PartitionsAdded(result) => self.partitions_added(result),
             Event::ProducerId(result) => {
                 self.producer_requested = false;
                 match result {
@@ -178,9 +179,7 @@ impl Sender {
         let idempotent = self.accumulator.config.idempotence;
         match code {
             ErrorCode::None => {
-                if let Some(lane) = self.lanes.get_mut(at) {
-                    lane.acknowledge(&batch);
-                }
+                self.acknowledge(at, &batch);
                 let log_append_time =
                     (answer.log_append_time_ms >= 0).then_some(answer.log_append_time_ms);
                 let base_offset = answer.base_offset;
@@ -195,9 +194,7 @@ impl Sender {
             }
             // The broker has it already: only its offset is not known any more.
             ErrorCode::DuplicateSequenceNumber => {
-                if let Some(lane) = self.lanes.get_mut(at) {
-                    lane.acknowledge(&batch);
-                }
+                self.acknowledge(at, &batch);
                 self.finish(
                     at,
                     batch,
@@ -211,9 +208,13 @@ impl Sender {
             ErrorCode::OutOfOrderSequenceNumber
             | ErrorCode::UnknownProducerId
             | ErrorCode::InvalidProducerEpoch
-                if idempotent =>
+                if idempotent && self.transactions.is_none() =>
             {
                 self.sequence_fault(at, batch, code);
+            }
+            // An earlier batch is on its way again; in a transaction nothing else mends it.
+            ErrorCode::OutOfOrderSequenceNumber if self.is_early(at, &batch) => {
+                self.retry_or_fail(at, batch, ClientError::broker(code, None));
             }
             code => {
                 if code.invalidates_metadata() {
@@ -243,6 +244,20 @@ impl Sender {
                     );
                 }
             }
+        }
+    }
+
+    fn is_early(&self, at: usize, batch: &SealedBatch) -> bool {
+        let early = |lane: &Lane| lane.is_early(batch) && !lane.is_overtaken(batch);
+        self.lanes.get(at).is_some_and(early)
+    }
+
+    /// The broker has the batch.
+    fn acknowledge(&mut self, at: usize, batch: &SealedBatch) {
+        let transaction = self.transactions.as_ref().map(|open| open.number());
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.acknowledge(batch);
+            lane.proven = transaction.unwrap_or(0);
         }
     }
 
@@ -338,6 +353,9 @@ impl Sender {
                 outcome.log_append_time = acknowledged.log_append_time;
             }
             Err(refused) => {
+                if let Some(transactions) = &self.transactions {
+                    transactions.lost(&refused.error);
+                }
                 outcome.result = Err(refused.error);
                 outcome.record_errors = refused.record_errors;
             }

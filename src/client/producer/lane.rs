@@ -26,6 +26,8 @@ pub struct Lane {
     pub renew: bool,
     /// Whether the sender looks at it.
     pub active: bool,
+    /// The last transaction of which the broker has taken a batch.
+    pub proven: u64,
 }
 
 /// What a failed sequence calls for.
@@ -50,6 +52,7 @@ impl Lane {
             unresolved: false,
             renew: false,
             active: false,
+            proven: 0,
         }
     }
 
@@ -118,9 +121,20 @@ impl Lane {
         }
     }
 
+    /// Whether an earlier batch is still to be acknowledged.
+    pub fn is_early(&self, batch: &SealedBatch) -> bool {
+        !self.unresolved && batch.base_sequence != self.acknowledged
+    }
+
+    /// Whether a later batch was acknowledged: this one cannot be stored any more.
+    pub fn is_overtaken(&self, batch: &SealedBatch) -> bool {
+        let ahead = self.acknowledged.wrapping_sub(batch.base_sequence) & i32::MAX;
+        (1..=i32::MAX / 2).contains(&ahead)
+    }
+
     /// The broker found a batch out of order, or does not know the producer.
     pub fn sequence_fault(&mut self, batch: &SealedBatch) -> SequenceFault {
-        if !self.unresolved && batch.base_sequence != self.acknowledged {
+        if self.is_early(batch) {
             return SequenceFault::Retry;
         }
         self.renew = true;
@@ -252,6 +266,20 @@ mod tests {
             .collect();
         assert_eq!(stamps, [(1, 0, 0), (1, 2, 2)]);
         assert_eq!(lane.take_sequences(1), 5);
+    }
+
+    #[test]
+    fn a_batch_behind_the_acknowledged_ones_is_lost() {
+        let mut lane = lane();
+        let (a, b) = (send(&mut lane, 1, 2), send(&mut lane, 2, 3));
+        assert!(!lane.is_overtaken(&a) && !lane.is_overtaken(&b));
+        lane.acknowledge(&b);
+        assert!(lane.is_overtaken(&a) && lane.is_early(&a));
+        // Sequences wrap.
+        lane.acknowledged = 1;
+        let mut last = send(&mut lane, 3, 1);
+        last.base_sequence = i32::MAX;
+        assert!(lane.is_overtaken(&last));
     }
 
     #[test]

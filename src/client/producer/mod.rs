@@ -27,8 +27,11 @@
 //!
 //! Order: records of one partition are stored in the order in which they were appended, retries
 //! included (without idempotence: with one request in flight). Idempotence is on by default.
+//! With a `transactional.id` records go between [`Producer::begin_transaction`] and
+//! [`Producer::commit_transaction`], after [`Producer::init_transactions`].
 mod accumulator;
 mod answers;
+mod joining;
 mod lane;
 mod memory;
 mod partitioner;
@@ -38,6 +41,8 @@ mod run;
 mod sealed;
 mod sender;
 mod topics;
+mod transactional;
+mod transactions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +63,7 @@ pub use super::config::{Acks, Partitioning, ProducerConfig};
 use super::errors::{ClientError, Result};
 use accumulator::{Accumulator, TopicState};
 use topics::Topics;
+use transactions::Transactions;
 
 /// What may wait to be sent, beside the open batches, before [`Producer::pace`] waits: some dozens of batches.
 const PACED_BYTES: usize = 1 << 20;
@@ -69,6 +75,7 @@ pub struct Producer {
     client: Client,
     accumulator: Arc<Accumulator>,
     topics: Arc<Topics>,
+    transactions: Option<Arc<Transactions>>,
     closing: CancellationToken,
     closed: AtomicBool,
     sender: Mutex<Option<JoinHandle<()>>>,
@@ -87,16 +94,21 @@ impl Producer {
 
     fn start(config: ProducerConfig, handler: Option<OutcomeHandler>) -> Self {
         let client = Client::new(config.client.clone());
+        let transactions = config.transactional.clone().map(|(id, timeout)| {
+            let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+            Arc::new(Transactions::new(id, timeout_ms))
+        });
         let accumulator = Arc::new(Accumulator::new(config));
         let topics = Arc::new(Topics::default());
         let closing = CancellationToken::new();
-        let sender =
-            sender::Sender::new(client.clone(), accumulator.clone(), topics.clone(), handler);
+        let shared = (accumulator.clone(), topics.clone(), transactions.clone());
+        let sender = sender::Sender::new(client.clone(), shared, handler);
         let sender = tokio::spawn(sender.run(closing.clone()));
         Self {
             client,
             accumulator,
             topics,
+            transactions,
             closing,
             closed: AtomicBool::new(false),
             sender: Mutex::new(Some(sender)),
@@ -110,7 +122,8 @@ impl Producer {
     /// The handle of a topic. The first time it waits for the topic's metadata, at most
     /// `max.block.ms`; brokers that create topics on their own do it now.
     pub async fn topic(&self, name: &str) -> Result<Topic> {
-        self.topics.get(&self.client, &self.accumulator, name).await
+        let topic = self.topics.get(&self.client, &self.accumulator, name).await;
+        topic.inspect_err(|error| self.not_appended(error))
     }
 
     /// Appends a record without waiting; returns its partition. The bytes are copied.
@@ -169,11 +182,36 @@ impl Producer {
         if self.closed.load(Ordering::Relaxed) {
             return Err(TryAppendError::Failed(ClientError::Closed));
         }
-        self.accumulator.try_append(topic, record, delivery)
+        if let Some(transactions) = &self.transactions {
+            transactions.check_open().map_err(TryAppendError::Failed)?;
+        }
+        let appended = self.accumulator.try_append(topic, record, delivery);
+        if let Err(TryAppendError::Failed(error)) = &appended {
+            self.not_appended(error);
+        }
+        appended
+    }
+
+    /// A transaction that lacks a record must not be committed.
+    fn not_appended(&self, error: &ClientError) {
+        if let Some(transactions) = &self.transactions {
+            transactions.lost(error);
+        }
     }
 
     /// Waits for what `reason` says is missing, and tries again.
     async fn place(
+        &self,
+        topic: &Topic,
+        record: &Record<'_>,
+        reason: TryAppendError,
+        delivery: Option<&mut Option<Delivery>>,
+    ) -> Result<i32> {
+        let placed = self.place_in_time(topic, record, reason, delivery).await;
+        placed.inspect_err(|error| self.not_appended(error))
+    }
+
+    async fn place_in_time(
         &self,
         topic: &Topic,
         record: &Record<'_>,
@@ -211,9 +249,11 @@ impl Producer {
         self.accumulator.flush().await;
     }
 
-    /// Takes nothing more, waits until everything has its outcome, and ends the tasks.
+    /// Takes nothing more, waits until everything has its outcome, and ends the tasks. A
+    /// transaction that is open is aborted.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        self.end_open_transaction().await;
         self.accumulator.flush_all();
         self.closing.cancel();
         let mut sender = self.sender.lock().await;

@@ -2,34 +2,39 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::lane::Lane;
 use super::sealed::SealedBatch;
-use crate::client::config::ProducerConfig;
+use super::sender::Sender;
 use crate::client::connection::Connection;
 use crate::client::errors::{ClientError, Result};
 use crate::protocol::messages::ProduceRequest;
 use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use crate::protocol::{Records, Uuid};
+use crate::protocol::{Records, Str, Uuid};
 use crate::record::Compression;
 
 /// The last version that names topics; later ones know only their ids.
 const TOPICS_BY_NAME: i16 = 12;
+/// The last version that does not make a partition part of a transaction.
+const BEFORE_JOINING: i16 = 11;
 /// The first version that may carry zstd.
 const FIRST_WITH_ZSTD: i16 = 7;
 
 /// The request for some batches, and the version to send it in.
 pub(super) fn produce(
-    config: &ProducerConfig,
-    lanes: &[Lane],
+    sender: &Sender,
     batches: &[(usize, SealedBatch)],
     connection: &Connection,
     timeout: Duration,
 ) -> Result<(ProduceRequest, i16)> {
+    let (config, lanes) = (&sender.accumulator.config, &sender.lanes);
+    let transactions = sender.transactions.as_ref();
     let named = |at: &usize| lanes.get(*at);
     let has_id = |(at, _): &(usize, SealedBatch)| {
         named(at).is_some_and(|lane| **lane.topic.id.load() != Uuid::ZERO)
     };
-    let newest = if batches.iter().all(has_id) {
+    let newest = if transactions.is_some_and(|transactions| !transactions.is_implicit()) {
+        // Later ones let partitions join.
+        BEFORE_JOINING
+    } else if batches.iter().all(has_id) {
         i16::MAX
     } else {
         TOPICS_BY_NAME
@@ -41,6 +46,7 @@ pub(super) fn produce(
         ));
     }
     let mut request = ProduceRequest {
+        transactional_id: transactions.map(|transactions| Str::from(&*transactions.id)),
         acks: config.acks.code(),
         timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
         ..Default::default()

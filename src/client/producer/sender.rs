@@ -1,6 +1,6 @@
 //! The task that sends: it collects the batches that are due, one request for each leader at a
 //! time, and wakes up for full batches, answers, metadata and the linger timer.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::lane::Lane;
 use super::record::OutcomeHandler;
 use super::sealed::{ProducerId, SealedBatch};
 use super::topics::Topics;
+use super::transactions::Transactions;
 use crate::client::cluster::{Client, Role};
 use crate::client::config::Acks;
 use crate::client::connection::{Connection, ResponseFrame};
@@ -37,6 +38,8 @@ pub(super) enum Event {
         result: Result<()>,
     },
     ProducerId(Result<ProducerId>),
+    /// The partitions of these lanes are in the transaction, or cannot be.
+    PartitionsAdded(Result<()>),
 }
 
 /// A request that was sent, with the lanes of its batches.
@@ -52,13 +55,19 @@ pub(super) struct Node {
     pub throttled_until: Option<Instant>,
 }
 
+/// What the sender has in common with the producer.
+type Shared = (Arc<Accumulator>, Arc<Topics>, Option<Arc<Transactions>>);
+
 pub(super) struct Sender {
     pub client: Client,
     pub accumulator: Arc<Accumulator>,
     pub topics: Arc<Topics>,
+    pub transactions: Option<Arc<Transactions>>,
+    /// Lanes whose partitions are on their way into the transaction.
+    pub adding: BTreeSet<usize>,
     pub handler: Option<OutcomeHandler>,
     pub lanes: Vec<Lane>,
-    active: Vec<usize>,
+    pub active: Vec<usize>,
     pub nodes: HashMap<i32, Node>,
     pub requests: HashMap<u64, Sent>,
     next_request: u64,
@@ -71,6 +80,8 @@ pub(super) struct Sender {
 
 enum LaneState {
     Idle,
+    /// Its partition must be in the transaction first.
+    Joins,
     Blocked,
     Later(Instant),
     Ready,
@@ -79,8 +90,7 @@ enum LaneState {
 impl Sender {
     pub fn new(
         client: Client,
-        accumulator: Arc<Accumulator>,
-        topics: Arc<Topics>,
+        (accumulator, topics, transactions): Shared,
         handler: Option<OutcomeHandler>,
     ) -> Self {
         // Bounded by the requests in flight, the connections being made and one producer id.
@@ -89,6 +99,8 @@ impl Sender {
             client,
             accumulator,
             topics,
+            transactions,
+            adding: BTreeSet::new(),
             handler,
             lanes: Vec::new(),
             active: Vec::new(),
@@ -165,7 +177,9 @@ impl Sender {
         if self.active.is_empty() {
             return now + Duration::from_secs(3600);
         }
-        if self.needs_producer_id() {
+        if self.transactions.is_some() {
+            self.follow_transaction();
+        } else if self.needs_producer_id() {
             self.request_producer_id();
             return next;
         }
@@ -173,6 +187,7 @@ impl Sender {
         self.accumulator.hungry.store(true, Ordering::SeqCst);
         let eager = closing || self.accumulator.memory.is_exhausted();
         let mut ready: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        let mut joins = Vec::new();
         for at in std::mem::take(&mut self.active) {
             match self.lane_state(at, eager, now) {
                 LaneState::Idle => {
@@ -182,6 +197,7 @@ impl Sender {
                     continue;
                 }
                 LaneState::Blocked => {}
+                LaneState::Joins => joins.push(at),
                 LaneState::Later(due) => next = next.min(due),
                 LaneState::Ready => {
                     ready.entry(self.leader(at)).or_default().push(at);
@@ -189,6 +205,7 @@ impl Sender {
             }
             self.active.push(at);
         }
+        self.add_to_transaction(joins);
         for (node, lanes) in ready {
             if let Some(until) = self.drain_node(node, lanes, eager, now) {
                 next = next.min(until);
@@ -232,6 +249,9 @@ impl Sender {
         {
             return LaneState::Blocked;
         }
+        if lane.in_flight > 0 && self.is_unproven(lane) {
+            return LaneState::Blocked;
+        }
         if !lane.retries.is_empty() {
             return match lane.retry_due(self.ordered()) {
                 None => LaneState::Blocked,
@@ -240,6 +260,7 @@ impl Sender {
             };
         }
         match self.accumulator.readiness(&lane.partition, eager) {
+            Readiness::Ready if self.must_be_added(at) => LaneState::Joins,
             Readiness::Ready => LaneState::Ready,
             Readiness::Lingers(due) => LaneState::Later(due),
             Readiness::Empty if lane.in_flight > 0 => LaneState::Blocked,
@@ -328,7 +349,7 @@ impl Sender {
     fn next_batch(&mut self, at: usize) -> Option<SealedBatch> {
         if self.accumulator.config.idempotence {
             let lane = self.lanes.get_mut(at)?;
-            if lane.wants_renewal() {
+            if lane.wants_renewal() && self.transactions.is_none() {
                 self.producer = self.producer.and_then(ProducerId::next_epoch);
             }
             // Without an epoch left a new producer id is needed first.
@@ -352,6 +373,9 @@ impl Sender {
                     self.accumulator.memory.give(0, spare);
                 }
                 batch.attempts = 1;
+                if let Some(transactions) = &self.transactions {
+                    transactions.joined(at);
+                }
                 Some(batch)
             }
             Err((batch, error)) => {
@@ -372,6 +396,7 @@ impl Sender {
             producer_epoch: producer.epoch,
             compression: config.compression,
             compression_level: config.compression_level,
+            transactional: self.transactions.is_some(),
             ..BatchMeta::default()
         }
     }
@@ -394,13 +419,12 @@ impl Sender {
         });
         let timeout = self.client.config().request_timeout;
         let config = &self.accumulator.config;
-        let submitted =
-            super::requests::produce(config, &self.lanes, &batches, connection, timeout).and_then(
-                |(request, version)| match config.acks {
-                    Acks::None => connection.submit_unanswered(&request, version, timeout, reply),
-                    _ => connection.submit(&request, version, timeout, reply),
-                },
-            );
+        let submitted = super::requests::produce(self, &batches, connection, timeout).and_then(
+            |(request, version)| match config.acks {
+                Acks::None => connection.submit_unanswered(&request, version, timeout, reply),
+                _ => connection.submit(&request, version, timeout, reply),
+            },
+        );
         self.requests.insert(request_id, Sent { node: id, batches });
         if let Err(error) = submitted {
             self.handle(Event::Answer {

@@ -11,7 +11,7 @@ use crate::client::ClientError;
 use crate::client::config::ProducerConfig;
 use crate::client::producer::{BatchOutcome, Producer, Record, Topic};
 use crate::tools::client_metrics_report::Report;
-use crate::tools::cluster::{exception, now_ms};
+use crate::tools::cluster::{exception, now_ms, thrown};
 use crate::tools::counted::Progress;
 use crate::tools::output::{Printer, message};
 use crate::tools::registry::Exit;
@@ -33,6 +33,8 @@ pub struct Load {
     progress: Progress,
     /// The warm-up is over.
     warm: bool,
+    /// When the open transaction began.
+    transaction: Option<i64>,
 }
 
 /// Why a run ended.
@@ -46,7 +48,18 @@ enum Stop {
 }
 
 impl Load {
-    pub fn start(plan: Plan, config: ProducerConfig) -> anyhow::Result<Self> {
+    pub async fn start(plan: Plan, config: ProducerConfig) -> anyhow::Result<Self> {
+        let counted = Arc::new(Mutex::new(Counted::new(
+            &plan,
+            now_ms(),
+            Progress::default(),
+        )));
+        let handler = counted.clone();
+        let outcome = move |outcome: &BatchOutcome| handler.lock().batch(outcome);
+        let producer = Producer::with_handler(config, Arc::new(outcome));
+        if plan.transaction_ms.is_some() {
+            producer.init_transactions().await.map_err(thrown)?;
+        }
         if plan.warmup > 0 {
             let mut printer = Printer::default();
             printer.line(format!(
@@ -58,33 +71,38 @@ impl Load {
         }
         let progress = Progress::start(u64::try_from(plan.records).ok(), "sent");
         let started_ms = now_ms();
-        let counted = Arc::new(Mutex::new(Counted {
-            started_ms,
-            all: Stats::new(plan.records, plan.interval_ms, false, started_ms),
-            steady: None,
-            batches: Batches::default(),
-            lost: 0,
-            reasons: Vec::new(),
-            progress: progress.clone(),
-        }));
-        let handler = counted.clone();
-        let outcome = move |outcome: &BatchOutcome| handler.lock().batch(outcome);
+        *counted.lock() = Counted::new(&plan, started_ms, progress.clone());
         Ok(Load {
-            producer: Producer::with_handler(config, Arc::new(outcome)),
+            producer,
             topic: None,
             throttle: Throttle::new(plan.throughput, started_ms),
             counted,
             started_ms,
             progress,
             warm: false,
+            transaction: None,
             plan,
         })
     }
 
     pub async fn run(mut self) -> anyhow::Result<Exit> {
+        if let Err(error) = self.send_all().await {
+            self.progress.finish();
+            self.producer.close().await;
+            return match self.counted.lock().has_told(&error) {
+                true => Ok(Exit::FAILURE),
+                false => Err(thrown(error)),
+            };
+        }
+        self.finish().await
+    }
+
+    /// Only transactions fail: what becomes of other records is counted.
+    async fn send_all(&mut self) -> Result<(), ClientError> {
         let mut index = 0;
         while index < self.plan.records {
-            let Some(topic) = self.topic().await else {
+            self.begin_transaction()?;
+            let Some(topic) = self.topic().await? else {
                 index += 1;
                 continue;
             };
@@ -99,25 +117,59 @@ impl Load {
                     let record = self.record(now_ms(), index, self.plan.payload.value());
                     let appended = self.producer.append(&topic, &record).await;
                     if let Err(error) = appended {
-                        self.counted.lock().lost(1, &error);
+                        self.not_sent(error)?;
                     }
                     index += 1;
                 }
                 Stop::Ahead => self.throttle.pause().await,
             }
+            self.commit_old_transaction().await?;
         }
-        self.finish().await
+        if self.transaction.take().is_some() {
+            self.producer.commit_transaction().await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a record that could not be sent; a transaction cannot do without it.
+    fn not_sent(&self, error: ClientError) -> Result<(), ClientError> {
+        if self.transaction.is_some() {
+            return Err(error);
+        }
+        self.counted.lock().lost(1, &error);
+        Ok(())
+    }
+
+    /// Begins a transaction where one is needed and none is open.
+    fn begin_transaction(&mut self) -> Result<(), ClientError> {
+        if self.plan.transaction_ms.is_some() && self.transaction.is_none() {
+            self.producer.begin_transaction()?;
+            self.transaction = Some(now_ms());
+        }
+        Ok(())
+    }
+
+    /// Commits once the transaction has lasted long enough.
+    async fn commit_old_transaction(&mut self) -> Result<(), ClientError> {
+        let (Some(began), Some(lasts)) = (self.transaction, self.plan.transaction_ms) else {
+            return Ok(());
+        };
+        if now_ms() - began >= lasts {
+            self.transaction = None;
+            self.producer.commit_transaction().await?;
+        }
+        Ok(())
     }
 
     /// The topic, once the cluster has told of it. Every record that finds none is lost.
-    async fn topic(&mut self) -> Option<Topic> {
+    async fn topic(&mut self) -> Result<Option<Topic>, ClientError> {
         if self.topic.is_none() {
             match self.producer.topic(&self.plan.topic).await {
                 Ok(topic) => self.topic = Some(topic),
-                Err(error) => self.counted.lock().lost(1, &error),
+                Err(error) => self.not_sent(error)?,
             }
         }
-        self.topic.clone()
+        Ok(self.topic.clone())
     }
 
     /// Counts anew once the records of the warm-up are through.
@@ -263,6 +315,18 @@ struct Batches {
 const REASONS_MAX: usize = 100;
 
 impl Counted {
+    fn new(plan: &Plan, started_ms: i64, progress: Progress) -> Self {
+        Counted {
+            started_ms,
+            all: Stats::new(plan.records, plan.interval_ms, false, started_ms),
+            steady: None,
+            batches: Batches::default(),
+            lost: 0,
+            reasons: Vec::new(),
+            progress,
+        }
+    }
+
     fn batch(&mut self, outcome: &BatchOutcome) {
         if let Err(error) = &outcome.result {
             self.lost(outcome.count as u64, error);
@@ -300,11 +364,15 @@ impl Counted {
     /// Says each reason once: Kafka prints it for every record.
     fn lost(&mut self, records: u64, error: &ClientError) {
         self.lost += records;
-        let reason = format!("{}: {error}", exception(error));
+        let reason = reason(error);
         if self.reasons.len() < REASONS_MAX && !self.reasons.contains(&reason) {
             self.progress.aside(|| message(&reason));
             self.reasons.push(reason);
         }
+    }
+
+    fn has_told(&self, error: &ClientError) -> bool {
+        self.reasons.contains(&reason(error))
     }
 
     fn report(&self, load: &Load) -> Report {
@@ -338,6 +406,10 @@ impl Counted {
             message(format!("{} records were not delivered.", self.lost));
         }
     }
+}
+
+fn reason(error: &ClientError) -> String {
+    format!("{}: {error}", exception(error))
 }
 
 #[cfg(test)]

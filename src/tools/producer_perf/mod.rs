@@ -21,9 +21,6 @@ pub fn run(invocation: Invocation) -> anyhow::Result<Exit> {
 }
 
 fn produce(plan: Plan) -> anyhow::Result<Exit> {
-    if let Some(ms) = plan.transaction_ms {
-        anyhow::bail!("Transactions (of {ms} ms) are not supported by this client yet.");
-    }
     let config = ProducerConfig::from_properties(&plan.properties)?;
-    block_on(async { Load::start(plan, config)?.run().await })
+    block_on(async { Load::start(plan, config).await?.run().await })
 }
