@@ -10,9 +10,9 @@ use super::{
     console_share_consumer, consumer_groups, consumer_perf, delegation_tokens, delete_records, dev,
     dump_log, e2e_latency, features, get_offsets, groups, leader_election, link_tools, log_dirs,
     man, metadata_quorum, metadata_shell, own, producer_perf, profile, reassign_partitions,
-    replica_verification, server_start, server_stop, share_groups, storage,
+    replica_verification, server_start, server_stop, share_consumer_perf, share_groups, storage,
     streams_application_reset, streams_groups, top, topics, transactions, verifiable_consumer,
-    verifiable_producer,
+    verifiable_producer, verifiable_share_consumer,
 };
 
 /// How a tool reads its command line.
@@ -66,6 +66,7 @@ pub fn of(name: &str) -> Options {
         "replica-verification" => Flat(&replica_verification::DEFINITION),
         "server-start" => Files(&server_start::TOOL),
         "server-stop" => Flat(&server_stop::DEFINITION),
+        "share-consumer-perf-test" => Flat(&share_consumer_perf::options::DEFINITION),
         "share-groups" => Flat(&share_groups::options::DEFINITION),
         "storage" => Commands(&storage::options::COMMANDS),
         "streams-application-reset" => Flat(&streams_application_reset::options::DEFINITION),
@@ -75,6 +76,7 @@ pub fn of(name: &str) -> Options {
         "transactions" => Commands(&transactions::options::COMMANDS),
         "verifiable-consumer" => Flat(&verifiable_consumer::options::TOOL.definition),
         "verifiable-producer" => Flat(&verifiable_producer::options::TOOL.definition),
+        "verifiable-share-consumer" => Flat(&verifiable_share_consumer::options::TOOL.definition),
         _ => Nothing,
     }
 }

@@ -1,10 +1,12 @@
 //! The lines of the verifiable tools: a JSON object for each event, its time and name first.
 use std::io;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::cluster::now_ms;
 use super::output::Printer;
+use crate::client::TopicPartition;
+use crate::record::RecordView;
 
 /// The event as a line; `fields` is an object.
 pub fn line(name: &str, fields: Value) -> String {
@@ -15,6 +17,19 @@ pub fn line(name: &str, fields: Value) -> String {
         event.extend(fields);
     }
     Value::Object(event).to_string()
+}
+
+/// The event of one record.
+pub fn record_line(partition: &TopicPartition, record: &RecordView<'_>) -> String {
+    let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
+    let fields = json!({
+        "key": text(record.key),
+        "value": text(record.value),
+        "topic": &*partition.topic,
+        "partition": partition.partition,
+        "offset": record.offset,
+    });
+    line("record_data", fields)
 }
 
 /// Prints events at once: whoever reads them waits for them.
@@ -31,8 +46,6 @@ pub fn announce(name: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -307,7 +307,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "kafkars share-consumer-perf-test --bootstrap-server localhost:9092 --topic load --num-records 1000",
             "kafkars share-consumer-perf-test --bootstrap-server localhost:9092 --topic load --num-records 1000 \
-         --group perf --timeout 5000",
+         --group perf --timeout 5000 --threads 2 --show-consumer-stats",
         ],
     ),
     (

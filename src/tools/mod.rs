@@ -63,6 +63,7 @@ mod reset_plan;
 pub mod server_start;
 pub mod server_stop;
 pub mod session;
+pub mod share_consumer_perf;
 pub mod share_groups;
 pub mod storage;
 pub mod streams_application_reset;
@@ -75,6 +76,7 @@ pub mod transactions;
 mod usage;
 pub mod verifiable_consumer;
 pub mod verifiable_producer;
+pub mod verifiable_share_consumer;
 
 use std::ffi::OsString;
 use std::io;

@@ -8,9 +8,9 @@ use super::{
     console_share_consumer, consumer_groups, consumer_perf, delegation_tokens, delete_records, dev,
     dump_log, e2e_latency, features, get_offsets, groups, leader_election, link_tools, log_dirs,
     man, metadata_quorum, metadata_shell, options, producer_perf, profile, reassign_partitions,
-    replaced, replica_verification, server_start, server_stop, share_groups, storage,
-    streams_application_reset, streams_groups, top, topics, transactions, verifiable_consumer,
-    verifiable_producer,
+    replaced, replica_verification, server_start, server_stop, share_consumer_perf, share_groups,
+    storage, streams_application_reset, streams_groups, top, topics, transactions,
+    verifiable_consumer, verifiable_producer, verifiable_share_consumer,
 };
 
 /// How a tool ended; the numbers are Kafka's.
@@ -126,11 +126,11 @@ pub const SECTIONS: &[Section] = &[
     Section { heading: "Measure and test", tools: &[
         tool("producer-perf-test", "Measure producing", producer_perf::run),
         tool("consumer-perf-test", "Measure consuming", consumer_perf::run),
-        missing("share-consumer-perf-test", "Measure consuming through a share group"),
+        tool("share-consumer-perf-test", "Measure consuming through a share group", share_consumer_perf::run),
         tool("e2e-latency", "Measure the time from producing to consuming", e2e_latency::run),
         tool("verifiable-producer", "Produce numbered records, reporting as JSON", verifiable_producer::run),
         tool("verifiable-consumer", "Consume, reporting as JSON", verifiable_consumer::run),
-        missing("verifiable-share-consumer", "Consume through a share group, reporting as JSON"),
+        tool("verifiable-share-consumer", "Consume through a share group, reporting as JSON", verifiable_share_consumer::run),
         tool("jmx", "Read the metrics of a JVM", replaced::jmx),
         tool("run-class", "Run a class of Java", replaced::run_class),
         tool("trogdor", "Run workloads and faults on agents", replaced::trogdor),

@@ -98,6 +98,18 @@ pub fn exclude(set: &OptionSet, used: &str, others: &[&str]) -> Result<(), Usage
     }
 }
 
+/// One of these must be there, and no second one.
+pub fn exactly_one(set: &OptionSet, names: &[&str]) -> Result<(), UsageError> {
+    if names.iter().filter(|name| set.has(name)).count() == 1 {
+        return Ok(());
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("[{name}]")).collect();
+    Err(UsageError(format!(
+        "Exactly one of the following arguments is required: {}",
+        names.join(", ")
+    )))
+}
+
 /// An option that only exists beside one of the others.
 pub fn available(set: &OptionSet, option: &str, beside: &[&str]) -> Result<(), UsageError> {
     if set.has(option) && !beside.iter().any(|other| set.has(other)) {

@@ -234,7 +234,7 @@ fn wrong_in(refusal: &Refusal, ran: &Ran) -> Option<String> {
     (said != 1).then(|| format!("{said} lines of errors"))
 }
 
-/// How many lines tell of an error: argparse4j's usage, warnings, counts and hints on how to mend it are none; a line
+/// How many lines tell of an error: argparse4j's usage, headers, warnings, counts and hints on how to mend it are none; a line
 /// that argparse4j broke at its 75 columns is one.
 fn errors(ran: &Ran) -> usize {
     // Some tools tell of errors where others show data.
@@ -244,6 +244,7 @@ fn errors(ran: &Ran) -> usize {
     };
     let aside = |line: &&str| {
         line.starts_with("WARN")
+            || line.starts_with("start.time, ")
             || line.starts_with("Processed a total of ")
             || line.starts_with("Did you mean ")
             || line.ends_with(" --help lists the options.")

@@ -38,13 +38,14 @@ pub struct ShareConsumerConfig {
     pub poll_records_max: i32,
     /// `share.acquire.mode` is `record_limit`: never more than that.
     pub strict_limit: bool,
+    /// `share.acknowledgement.mode` is `implicit`: the next poll accepts what this one returned.
+    pub implicit: bool,
     /// `check.crcs`
     pub check_crcs: bool,
 }
 
 impl ShareConsumerConfig {
-    /// Reads and checks Kafka's keys. Acknowledging is the application's: what
-    /// `share.acknowledgement.mode` calls explicit.
+    /// Reads and checks Kafka's keys.
     pub fn from_properties(properties: &Properties) -> Result<Self> {
         if let Some(key) = REFUSED.iter().find(|key| properties.contains(key)) {
             return Err(ClientError::config(format!(
@@ -56,7 +57,8 @@ impl ShareConsumerConfig {
             Ok(settings.int(key, default, min, i64::from(i32::MAX))? as i32)
         };
         let client = ClientConfig::read(&settings, 30_000, 300_000)?;
-        settings.one_of("share.acknowledgement.mode", "explicit", &["explicit"])?;
+        let modes = ["implicit", "explicit"];
+        let acknowledgement = settings.one_of("share.acknowledgement.mode", "implicit", &modes)?;
         let modes = ["batch_optimized", "record_limit"];
         let mode = settings.one_of("share.acquire.mode", "batch_optimized", &modes)?;
         let mut config = Self {
@@ -67,6 +69,7 @@ impl ShareConsumerConfig {
             fetch_wait_max: settings.ms("fetch.max.wait.ms", 500)?,
             poll_records_max: int("max.poll.records", 500, 1)?,
             strict_limit: mode == "record_limit",
+            implicit: acknowledgement == "implicit",
             check_crcs: settings.bool("check.crcs", true)?,
             client,
         };
@@ -92,6 +95,9 @@ mod tests {
     fn settings_of_other_consumers_are_refused() {
         let config = parse("group.id=g\nshare.acquire.mode=record_limit").unwrap();
         assert_eq!((&*config.group_id, config.strict_limit), ("g", true));
+        assert!(config.implicit);
+        let explicit = parse("group.id=g\nshare.acknowledgement.mode=explicit").unwrap();
+        assert!(!explicit.implicit);
         let error = parse("group.id=g\nauto.offset.reset=earliest")
             .err()
             .unwrap();

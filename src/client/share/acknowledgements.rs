@@ -1,6 +1,8 @@
 //! What is to be told of records, in as few ranges as there are.
 use std::collections::BTreeMap;
 
+use crate::client::TopicPartition;
+use crate::client::errors::Result;
 use crate::protocol::Uuid;
 
 /// What became of a record; the numbers are the protocol's.
@@ -22,6 +24,17 @@ pub struct Range {
     pub first: i64,
     pub last: i64,
     pub kind: AcknowledgeType,
+}
+
+/// What was acknowledged, by topic id and partition, in order.
+pub type Taken = BTreeMap<(Uuid, i32), Vec<Range>>;
+
+/// What became of the acknowledgements for one partition.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    pub partition: TopicPartition,
+    pub ranges: Vec<Range>,
+    pub result: Result<()>,
 }
 
 /// By topic id and partition.
@@ -49,7 +62,7 @@ impl Acknowledgements {
     }
 
     /// Everything, in order.
-    pub fn take(&mut self) -> BTreeMap<(Uuid, i32), Vec<Range>> {
+    pub fn take(&mut self) -> Taken {
         let partitions = std::mem::take(&mut self.partitions).into_iter();
         let ranges = |(partition, ranges): (_, BTreeMap<i64, Range>)| {
             (partition, ranges.into_values().collect())

@@ -23,6 +23,8 @@ pub struct ShareFetched {
     pub acquired: Vec<Acquired>,
     pub(super) topic_id: Uuid,
     pub(super) node: i32,
+    /// The acquired offsets with a record.
+    pub(super) present: Vec<(i64, i64)>,
     records: Bytes,
 }
 
@@ -46,6 +48,7 @@ impl ShareFetched {
             acquired,
             topic_id,
             node,
+            present: Vec::new(),
             records,
         }
     }
@@ -90,8 +93,15 @@ impl ShareFetched {
         Ok(())
     }
 
-    /// The acquired offsets without a record for the application.
-    pub(super) fn gaps(&self) -> Result<Vec<(i64, i64)>> {
+    /// Tells the acquired offsets with a record for the application from those without, which it
+    /// gives.
+    pub(super) fn take_gaps(&mut self) -> Result<Vec<(i64, i64)>> {
+        let gaps = self.gaps()?;
+        self.present = without(&self.acquired, &gaps);
+        Ok(gaps)
+    }
+
+    fn gaps(&self) -> Result<Vec<(i64, i64)>> {
         let mut present: Vec<(i64, i64)> = Vec::new();
         for batch in stored_batches(&self.records) {
             let batch = batch.map_err(|error| self.damaged(&error))?;

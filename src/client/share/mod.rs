@@ -12,6 +12,7 @@
 //! let mut properties = Properties::new();
 //! properties.set("bootstrap.servers", "localhost:9092");
 //! properties.set("group.id", "workers");
+//! properties.set("share.acknowledgement.mode", "explicit");
 //! let config = ShareConsumerConfig::from_properties(&properties)?;
 //! let mut consumer = ShareConsumer::new(config, &["jobs"]);
 //! for fetched in consumer.poll(Duration::from_secs(1)).await? {
@@ -30,10 +31,12 @@
 //! # }
 //! ```
 //!
-//! Acknowledgements leave with the next poll, or with [`ShareConsumer::close`]. Records without one
-//! go to other members when the consumer closes or their lock runs out. A poll may be dropped at
-//! any await.
+//! Acknowledgements leave with the next poll, with [`ShareConsumer::commit`], or with
+//! [`ShareConsumer::close`]. Unless `share.acknowledgement.mode` is `explicit`, all but closing
+//! accepts what the last poll returned. Records without an acknowledgement go to other members when
+//! the consumer closes or their lock runs out. A poll may be dropped at any await.
 mod acknowledgements;
+mod acknowledging;
 mod fetched;
 mod member;
 mod session;
@@ -45,9 +48,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-pub use acknowledgements::AcknowledgeType;
+pub use acknowledgements::{AcknowledgeType, Acknowledged, Range};
 pub use fetched::{Acquired, ShareFetched};
 
+use self::acknowledgements::Taken;
 use self::member::{Membership, Partitions};
 use self::session::{Node, Sending};
 use super::TopicPartition;
@@ -55,17 +59,23 @@ use super::cluster::{Client, Role};
 pub use super::config::ShareConsumerConfig;
 use super::errors::{ClientError, Result};
 use crate::protocol::messages::share_fetch_response::PartitionData;
-use crate::protocol::messages::{ShareFetchRequest, ShareFetchResponse};
+use crate::protocol::messages::{ShareAcknowledgeResponse, ShareFetchRequest, ShareFetchResponse};
 use crate::protocol::{ErrorCode, Uuid};
 
-/// How long closing waits for a fetch that is under way, beyond what brokers may take for it.
-const CLOSE_MARGIN: Duration = Duration::from_secs(2);
-
-/// A broker's answer to a fetch.
+/// A broker's answer.
 struct Answer {
     node: i32,
-    asked: Partitions,
-    response: Result<ShareFetchResponse>,
+    /// The acknowledgements that went with the request.
+    told: Taken,
+    reply: Reply,
+}
+
+enum Reply {
+    Fetched {
+        asked: Partitions,
+        response: Result<ShareFetchResponse>,
+    },
+    Acknowledged(Result<ShareAcknowledgeResponse>),
 }
 
 /// A consumer in a share group. One task uses it; see the module for an example.
@@ -77,6 +87,12 @@ pub struct ShareConsumer {
     answers: mpsc::UnboundedSender<Answer>,
     inbox: mpsc::UnboundedReceiver<Answer>,
     updates: watch::Receiver<u64>,
+    /// Fetched while something else was waited for.
+    ready: Vec<ShareFetched>,
+    /// What the last poll returned, as far as it is to be accepted.
+    delivered: Vec<ShareFetched>,
+    /// What nobody was told yet; a poll begins anew.
+    outcomes: Vec<Acknowledged>,
 }
 
 impl ShareConsumer {
@@ -94,7 +110,14 @@ impl ShareConsumer {
             client,
             answers,
             inbox,
+            ready: Vec::new(),
+            delivered: Vec::new(),
+            outcomes: Vec::new(),
         }
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The partitions that the group gives this member.
@@ -110,17 +133,33 @@ impl ShareConsumer {
 
     /// Records that are this member's now; none when `timeout` passes.
     pub async fn poll(&mut self, timeout: Duration) -> Result<Vec<ShareFetched>> {
+        self.outcomes.clear();
+        self.poll_until(timeout, false).await
+    }
+
+    /// As [`Self::poll`], but returns when acknowledgements have their answers as well, and gives
+    /// these.
+    pub async fn poll_with_answers(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<(Vec<ShareFetched>, Vec<Acknowledged>)> {
+        let fetched = self.poll_until(timeout, true).await?;
+        Ok((fetched, std::mem::take(&mut self.outcomes)))
+    }
+
+    async fn poll_until(&mut self, timeout: Duration, tell: bool) -> Result<Vec<ShareFetched>> {
+        self.accept_delivered();
         let deadline = Instant::now().checked_add(timeout);
         loop {
             if let Some(failure) = self.membership.failure() {
                 return Err(failure);
             }
-            let mut fetched = Vec::new();
+            let mut fetched = std::mem::take(&mut self.ready);
             while let Ok(answer) = self.inbox.try_recv() {
                 fetched.extend(self.answered(answer)?);
             }
-            if !fetched.is_empty() {
-                return Ok(fetched);
+            if !fetched.is_empty() || tell && !self.outcomes.is_empty() {
+                return Ok(self.deliver(fetched));
             }
             let retry_at = self.fetch();
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -130,10 +169,7 @@ impl ShareConsumer {
             let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 answer = self.inbox.recv() => if let Some(answer) = answer {
-                    let fetched = self.answered(answer)?;
-                    if !fetched.is_empty() {
-                        return Ok(fetched);
-                    }
+                    self.ready = self.answered(answer)?;
                 },
                 () = self.membership.changed() => {}
                 changed = self.updates.changed() => { changed.ok(); }
@@ -142,7 +178,14 @@ impl ShareConsumer {
         }
     }
 
-    /// Says what became of a record; nothing leaves before the next poll.
+    fn deliver(&mut self, fetched: Vec<ShareFetched>) -> Vec<ShareFetched> {
+        if self.config.implicit {
+            self.delivered.clone_from(&fetched);
+        }
+        fetched
+    }
+
+    /// Says what became of a record; nothing leaves before the next poll or commit.
     pub fn acknowledge(&mut self, fetched: &ShareFetched, offset: i64, kind: AcknowledgeType) {
         let node = self.nodes.entry(fetched.node).or_default();
         let key = (fetched.topic_id, fetched.partition.partition);
@@ -193,7 +236,10 @@ impl ShareConsumer {
         let Some(node) = self.nodes.get_mut(&id) else {
             return;
         };
-        let sending = node.begin(&wanted);
+        let lost = node.take_lost();
+        let mut sending = node.begin(&wanted);
+        let told = std::mem::take(&mut sending.told);
+        self.session_lost(lost);
         let request = request(&self.config, self.membership.member_id(), sending);
         let (client, answers) = (self.client.clone(), self.answers.clone());
         self.client.tasks().spawn(async move {
@@ -205,23 +251,44 @@ impl ShareConsumer {
             let asked = wanted;
             let _consumer_gone = answers.send(Answer {
                 node: id,
-                asked,
-                response,
+                told,
+                reply: Reply::Fetched { asked, response },
             });
         });
     }
 
     /// Takes what a broker handed out; an error that the application must see is returned.
     fn answered(&mut self, answer: Answer) -> Result<Vec<ShareFetched>> {
+        let (id, told) = (answer.node, answer.told);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            (node.busy, node.telling) = (false, false);
+        }
+        match answer.reply {
+            Reply::Fetched { asked, response } => {
+                self.fetch_told(told, &response);
+                self.fetched(id, asked, response)
+            }
+            Reply::Acknowledged(response) => {
+                self.acknowledged(id, told, response);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn fetched(
+        &mut self,
+        id: i32,
+        asked: Partitions,
+        response: Result<ShareFetchResponse>,
+    ) -> Result<Vec<ShareFetched>> {
         let pause = Instant::now() + self.client.config().retry_backoff.first;
-        let Some(node) = self.nodes.get_mut(&answer.node) else {
+        let Some(node) = self.nodes.get_mut(&id) else {
             return Ok(Vec::new());
         };
-        node.busy = false;
-        let response = match answer.response {
+        let response = match response {
             Ok(response) => response,
             Err(error) if error.is_retriable() => {
-                tracing::debug!("a share fetch from node {} failed: {error}", answer.node);
+                tracing::debug!("a share fetch from node {id} failed: {error}");
                 node.restart();
                 node.retry_at = Some(pause);
                 self.client.request_update();
@@ -230,7 +297,7 @@ impl ShareConsumer {
             Err(error) => return Err(error),
         };
         match ErrorCode::from_code(response.error_code) {
-            ErrorCode::None => node.answered(answer.asked),
+            ErrorCode::None => node.answered(asked),
             ErrorCode::ShareSessionNotFound | ErrorCode::InvalidShareSessionEpoch => {
                 node.restart();
                 return Ok(Vec::new());
@@ -248,7 +315,7 @@ impl ShareConsumer {
         let mut fetched = Vec::new();
         for topic in response.responses {
             for data in topic.partitions {
-                fetched.extend(self.take(answer.node, topic.topic_id, data, pause)?);
+                fetched.extend(self.take(id, topic.topic_id, data, pause)?);
             }
         }
         Ok(fetched)
@@ -266,14 +333,6 @@ impl ShareConsumer {
             return Ok(None);
         };
         let partition = TopicPartition::new(topic.name.clone(), data.partition_index);
-        let refused = ErrorCode::from_code(data.acknowledge_error_code);
-        if !refused.is_none() {
-            // Other members get the records again: nothing is lost.
-            tracing::warn!(
-                "acknowledgements for {partition} were refused: {}",
-                refused.name()
-            );
-        }
         match ErrorCode::from_code(data.error_code) {
             ErrorCode::None => {}
             code if code.is_retriable() => {
@@ -289,12 +348,13 @@ impl ShareConsumer {
         let Some(records) = data.records.as_bytes().cloned() else {
             return Ok(None);
         };
-        let fetched = ShareFetched::new(partition, topic_id, node, data.acquired_records, records);
+        let mut fetched =
+            ShareFetched::new(partition, topic_id, node, data.acquired_records, records);
         if self.config.check_crcs {
             fetched.check_crcs()?;
         }
         // Nobody will see these: there is no record, or one that is not for applications.
-        let gaps = fetched.gaps()?;
+        let gaps = fetched.take_gaps()?;
         if let Some(node) = self.nodes.get_mut(&node) {
             let key = (topic_id, data.partition_index);
             for (first, last) in gaps {
@@ -302,32 +362,6 @@ impl ShareConsumer {
             }
         }
         Ok(Some(fetched).filter(|fetched| !fetched.acquired.is_empty()))
-    }
-
-    /// Acknowledges what is left to, gives everything else back, and leaves the group.
-    pub async fn close(mut self) {
-        let patience = Instant::now() + self.config.fetch_wait_max + CLOSE_MARGIN;
-        while self.nodes.values().any(|node| node.busy) {
-            match tokio::time::timeout_at(patience, self.inbox.recv()).await {
-                // Its records go back with the session.
-                Ok(Some(answer)) => drop(self.answered(answer)),
-                _ => break,
-            }
-        }
-        let member_id = self.membership.member_id().to_owned();
-        for (id, node) in &mut self.nodes {
-            let Some(request) = node.end(&self.config.group_id, &member_id) else {
-                continue;
-            };
-            let ended = session::acknowledge(&self.client, *id, &request);
-            match tokio::time::timeout_at(patience, ended).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!("acknowledgements were lost: {error}"),
-                Err(_) => tracing::warn!("node {id} did not answer the last acknowledgements"),
-            }
-        }
-        self.membership.leave().await;
-        self.client.close().await;
     }
 }
 

@@ -3,11 +3,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use super::acknowledgements::{Acknowledgements, Range};
+use super::acknowledgements::{Acknowledgements, Range, Taken};
 use super::by_topic;
 use super::member::Partitions;
 use crate::client::cluster::{Client, Role};
-use crate::client::errors::{ClientError, Result};
+use crate::client::errors::Result;
+use crate::protocol::Uuid;
+use crate::protocol::messages::ShareAcknowledgeResponse;
 use crate::protocol::messages::share_acknowledge_request::{
     AcknowledgePartition, AcknowledgeTopic, AcknowledgementBatch as AcknowledgeBatch,
     ShareAcknowledgeRequest,
@@ -15,7 +17,6 @@ use crate::protocol::messages::share_acknowledge_request::{
 use crate::protocol::messages::share_fetch_request::{
     AcknowledgementBatch, FetchPartition, FetchTopic, ForgottenTopic,
 };
-use crate::protocol::{ErrorCode, Uuid};
 
 /// The epochs that begin and end a session.
 const FIRST: i32 = 0;
@@ -29,6 +30,8 @@ pub struct Node {
     /// Acknowledgements that were not sent yet.
     pub pending: Acknowledgements,
     pub busy: bool,
+    /// What it is busy with carries acknowledgements.
+    pub telling: bool,
     /// Not to be asked before.
     pub retry_at: Option<Instant>,
 }
@@ -39,6 +42,8 @@ pub struct Sending {
     pub wants_records: bool,
     pub topics: Vec<FetchTopic>,
     pub forgotten: Vec<ForgottenTopic>,
+    /// The acknowledgements in it.
+    pub told: Taken,
 }
 
 impl Node {
@@ -50,12 +55,8 @@ impl Node {
     pub fn begin(&mut self, wanted: &Partitions) -> Sending {
         self.busy = true;
         self.retry_at = None;
-        let mut acknowledged = self.pending.take();
-        if self.epoch == FIRST && !acknowledged.is_empty() {
-            // The session that they belong to is gone, and its locks with it.
-            tracing::warn!("acknowledgements were lost with their share session");
-            acknowledged.clear();
-        }
+        let acknowledged = self.pending.take();
+        self.telling = !acknowledged.is_empty();
         let added = wanted.difference(&self.partitions);
         let told: BTreeSet<(Uuid, i32)> = added.chain(acknowledged.keys()).copied().collect();
         let partition = |id: Uuid, index: i32| FetchPartition {
@@ -79,16 +80,23 @@ impl Node {
             topic_id: id,
             partitions: indexes.into_iter().collect(),
         });
+        let (topics, forgotten) = (topics.collect(), forgotten.collect());
         Sending {
             epoch: self.epoch,
             wants_records: !wanted.is_empty(),
-            topics: topics.collect(),
-            forgotten: forgotten.collect(),
+            topics,
+            forgotten,
+            told: acknowledged,
         }
     }
 
     pub fn answered(&mut self, asked: Partitions) {
         self.partitions = asked;
+        self.advance();
+    }
+
+    /// The broker has taken a request of the session.
+    pub fn advance(&mut self) {
         self.epoch = self.epoch.checked_add(1).unwrap_or(FIRST + 1);
     }
 
@@ -96,38 +104,60 @@ impl Node {
     pub fn restart(&mut self) {
         self.epoch = FIRST;
         self.partitions.clear();
-        self.pending.take();
+    }
+
+    /// The acknowledgements of a session that is gone, and their locks with it.
+    pub fn take_lost(&mut self) -> Taken {
+        match self.epoch {
+            FIRST => self.pending.take(),
+            _ => Taken::new(),
+        }
+    }
+
+    /// A request that only acknowledges; none where there is nothing to tell.
+    pub fn acknowledge(&mut self) -> Option<(i32, Taken)> {
+        if self.busy || self.epoch == FIRST || self.pending.is_empty() {
+            return None;
+        }
+        (self.busy, self.telling) = (true, true);
+        Some((self.epoch, self.pending.take()))
     }
 
     /// The last request of a session; none where there is no session.
-    pub fn end(&mut self, group_id: &str, member_id: &str) -> Option<ShareAcknowledgeRequest> {
-        if self.epoch == FIRST {
-            return None;
-        }
-        let mut topics: BTreeMap<Uuid, Vec<AcknowledgePartition>> = BTreeMap::new();
-        for ((id, index), ranges) in self.pending.take() {
-            let batch = |range: &Range| AcknowledgeBatch {
-                first_offset: range.first,
-                last_offset: range.last,
-                acknowledge_types: vec![range.kind as i8],
-            };
-            topics.entry(id).or_default().push(AcknowledgePartition {
-                partition_index: index,
-                acknowledgement_batches: ranges.iter().map(batch).collect(),
-            });
-        }
-        let topics = topics.into_iter();
-        let topics = topics.map(|(topic_id, partitions)| AcknowledgeTopic {
-            topic_id,
-            partitions,
+    pub fn end(&mut self) -> Option<(i32, Taken)> {
+        (self.epoch != FIRST).then(|| (FINAL, self.pending.take()))
+    }
+}
+
+pub fn acknowledge_request(
+    group_id: &str,
+    member_id: &str,
+    epoch: i32,
+    told: &Taken,
+) -> ShareAcknowledgeRequest {
+    let mut topics: BTreeMap<Uuid, Vec<AcknowledgePartition>> = BTreeMap::new();
+    for ((id, index), ranges) in told {
+        let batch = |range: &Range| AcknowledgeBatch {
+            first_offset: range.first,
+            last_offset: range.last,
+            acknowledge_types: vec![range.kind as i8],
+        };
+        topics.entry(*id).or_default().push(AcknowledgePartition {
+            partition_index: *index,
+            acknowledgement_batches: ranges.iter().map(batch).collect(),
         });
-        Some(ShareAcknowledgeRequest {
-            group_id: Some(group_id.into()),
-            member_id: Some(member_id.into()),
-            share_session_epoch: FINAL,
-            topics: topics.collect(),
-            ..Default::default()
-        })
+    }
+    let topics = topics.into_iter();
+    let topics = topics.map(|(topic_id, partitions)| AcknowledgeTopic {
+        topic_id,
+        partitions,
+    });
+    ShareAcknowledgeRequest {
+        group_id: Some(group_id.into()),
+        member_id: Some(member_id.into()),
+        share_session_epoch: epoch,
+        topics: topics.collect(),
+        ..Default::default()
     }
 }
 
@@ -139,28 +169,16 @@ fn batch(range: &Range) -> AcknowledgementBatch {
     }
 }
 
-/// Sends acknowledgements; the first that is refused is the error.
+/// Sends acknowledgements.
 pub async fn acknowledge(
     client: &Client,
     node: i32,
     request: &ShareAcknowledgeRequest,
-) -> Result<()> {
+) -> Result<ShareAcknowledgeResponse> {
     let connection = client.connection(node, Role::Fetch).await?;
     let version = connection.version::<ShareAcknowledgeRequest>()?;
     let timeout = client.config().request_timeout;
-    let response = connection.send(request, version, timeout).await?;
-    if ErrorCode::from_code(response.error_code) == ErrorCode::ShareSessionNotFound {
-        return Ok(());
-    }
-    ClientError::check(response.error_code, response.error_message.as_deref())?;
-    for partition in response
-        .responses
-        .iter()
-        .flat_map(|topic| &topic.partitions)
-    {
-        ClientError::check(partition.error_code, partition.error_message.as_deref())?;
-    }
-    Ok(())
+    connection.send(request, version, timeout).await
 }
 
 #[cfg(test)]
@@ -175,7 +193,7 @@ mod tests {
         let wanted = Partitions::from([(a, 0), (a, 1)]);
         let first = node.begin(&wanted);
         assert_eq!((first.epoch, first.topics.len()), (0, 1));
-        assert!(node.end("g", "m").is_none());
+        assert!(node.end().is_none());
         node.answered(wanted);
 
         node.pending.add((a, 1), 5, 6, AcknowledgeType::Accept);
@@ -200,7 +218,8 @@ mod tests {
         node.answered(wanted);
 
         node.pending.add((b, 0), 0, 0, AcknowledgeType::Release);
-        let end = node.end("g", "m").unwrap();
+        let (epoch, told) = node.end().unwrap();
+        let end = acknowledge_request("g", "m", epoch, &told);
         assert_eq!((end.share_session_epoch, end.topics.len()), (-1, 1));
         node.restart();
         assert_eq!(node.begin(&Partitions::new()).epoch, 0);

@@ -1,6 +1,6 @@
 //! `kafka-consumer-perf-test`: consumes as fast as it can, and says how fast that was.
 pub mod options;
-mod stats;
+pub mod stats;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -87,8 +87,7 @@ async fn consume(
         for fetched in &fetched {
             fetched.for_each(&mut buffer, |_, record| -> Result<(), ClientError> {
                 read.records += 1;
-                let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-                read.bytes += bytes as i64;
+                read.bytes += stats::size(record);
                 Ok(())
             })?;
         }
@@ -107,17 +106,13 @@ async fn consume(
         }
     }
     if read.records < plan.records {
-        let text = format!(
-            "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) \
-             exceeded. You can use the --timeout option to increase the timeout.",
-            plan.timeout_ms
-        );
-        print(progress, &text)?;
+        print(progress, &stats::too_few(plan.timeout_ms))?;
     }
     Ok(read)
 }
 
-fn print(progress: &Progress, line: &str) -> std::io::Result<()> {
+/// Prints a line beside the progress that a terminal shows.
+pub fn print(progress: &Progress, line: &str) -> std::io::Result<()> {
     progress.aside(|| {
         let mut printer = Printer::default();
         printer.line(line)?;

@@ -8,7 +8,49 @@ use crate::tools::options::jopt::OptionSet;
 use crate::tools::options::{Definition, Group, Opt};
 use crate::tools::output::Printer;
 use crate::tools::session;
-use crate::tools::usage::{UsageError, pairs, require};
+use crate::tools::usage::{UsageError, exactly_one, pairs, require};
+
+/// What the tool for share groups has as well.
+pub const NUM_RECORDS: Opt = Opt::value("num-records", "N", "How many records (required)");
+pub const MESSAGES: Opt = Opt::value("messages", "N", "Deprecated: use --num-records");
+pub const TIMEOUT: Opt =
+    Opt::optional_value("timeout", "MS", "Give up after so long without records").default("10000");
+pub const COMMAND_CONFIG: Opt =
+    Opt::value("command-config", "FILE", "Settings: a .properties file");
+pub const CONSUMER_CONFIG: Opt = Opt::value(
+    "consumer.config",
+    "FILE",
+    "Deprecated: use --command-config",
+);
+pub const COMMAND_PROPERTY: Opt = Opt::value(
+    "command-property",
+    "KEY=VALUE",
+    "One setting; may be repeated",
+)
+.repeatable();
+pub const SOCKET_BUFFER_SIZE: Opt = Opt::value(
+    "socket-buffer-size",
+    "BYTES",
+    "The receive buffer of the socket",
+)
+.default("2097152");
+pub const SHOW_DETAILED_STATS: Opt = Opt::flag(
+    "show-detailed-stats",
+    "A line for each interval, in place of the sum",
+);
+pub const REPORTING_INTERVAL: Opt =
+    Opt::value("reporting-interval", "MS", "How long an interval is").default("5000");
+pub const DATE_FORMAT: Opt = Opt::value(
+    "date-format",
+    "PATTERN",
+    "The pattern of times, as SimpleDateFormat's",
+)
+.default("yyyy-MM-dd HH:mm:ss:SSS");
+pub const HIDE_HEADER: Opt = Opt::flag("hide-header", "Leave out the header");
+pub const PRINT_METRICS: Opt = Opt::flag(
+    "print-metrics",
+    "Print the metrics of the consumer at the end",
+);
 
 pub static DEFINITION: Definition = Definition {
     name: "consumer-perf-test",
@@ -19,8 +61,8 @@ pub static DEFINITION: Definition = Definition {
             options: &[
                 Opt::value("topic", "TOPIC", "This topic"),
                 Opt::value("include", "REGEX", "Or all topics whose whole name matches"),
-                Opt::value("num-records", "N", "How many records (required)"),
-                Opt::value("messages", "N", "Deprecated: use --num-records"),
+                NUM_RECORDS,
+                MESSAGES,
                 Opt::value(
                     "group",
                     "GROUP",
@@ -30,8 +72,7 @@ pub static DEFINITION: Definition = Definition {
                     "from-latest",
                     "Begin after the last record where the group has no offset",
                 ),
-                Opt::optional_value("timeout", "MS", "Give up after so long without records")
-                    .default("10000"),
+                TIMEOUT,
             ],
         },
         Group {
@@ -41,47 +82,22 @@ pub static DEFINITION: Definition = Definition {
         Group {
             heading: "Settings of the consumer",
             options: &[
-                Opt::value("command-config", "FILE", "Settings: a .properties file"),
-                Opt::value(
-                    "consumer.config",
-                    "FILE",
-                    "Deprecated: use --command-config",
-                ),
-                Opt::value(
-                    "command-property",
-                    "KEY=VALUE",
-                    "One setting; may be repeated",
-                )
-                .repeatable(),
+                COMMAND_CONFIG,
+                CONSUMER_CONFIG,
+                COMMAND_PROPERTY,
                 Opt::value("fetch-size", "BYTES", "Bytes per partition and request")
                     .default("1048576"),
-                Opt::value(
-                    "socket-buffer-size",
-                    "BYTES",
-                    "The receive buffer of the socket",
-                )
-                .default("2097152"),
+                SOCKET_BUFFER_SIZE,
             ],
         },
         Group {
             heading: "Output",
             options: &[
-                Opt::flag(
-                    "show-detailed-stats",
-                    "A line for each interval, in place of the sum",
-                ),
-                Opt::value("reporting-interval", "MS", "How long an interval is").default("5000"),
-                Opt::value(
-                    "date-format",
-                    "PATTERN",
-                    "The pattern of times, as SimpleDateFormat's",
-                )
-                .default("yyyy-MM-dd HH:mm:ss:SSS"),
-                Opt::flag("hide-header", "Leave out the header"),
-                Opt::flag(
-                    "print-metrics",
-                    "Print the metrics of the consumer at the end",
-                ),
+                SHOW_DETAILED_STATS,
+                REPORTING_INTERVAL,
+                DATE_FORMAT,
+                HIDE_HEADER,
+                PRINT_METRICS,
             ],
         },
         session::OTHER,
@@ -120,42 +136,14 @@ pub fn check(set: &OptionSet) -> Result<(), UsageError> {
     Ok(())
 }
 
-fn exactly_one(set: &OptionSet, names: &[&str]) -> Result<(), UsageError> {
-    if names.iter().filter(|name| set.has(name)).count() == 1 {
-        return Ok(());
-    }
-    let names: Vec<String> = names.iter().map(|name| format!("[{name}]")).collect();
-    Err(UsageError(format!(
-        "Exactly one of the following arguments is required: {}",
-        names.join(", ")
-    )))
-}
-
 /// What is wrong from here on is a failure of the run, no longer of the command line.
 pub fn plan(set: &OptionSet) -> anyhow::Result<Plan> {
-    let mut printer = Printer::default();
-    for (old, new) in [
-        ("messages", "num-records"),
-        ("consumer.config", "command-config"),
-    ] {
-        if set.has(old) {
-            printer.line(format!(
-                "Warning: --{old} is deprecated. Use --{new} instead."
-            ))?;
-        }
-    }
-    printer.flush()?;
+    warn_of_old_names(set)?;
     let text = |name: &str| -> anyhow::Result<String> {
         Ok(set.value(name)?.unwrap_or_default().to_owned())
     };
-    let records = match set.number("num-records")? {
-        Some(records) => records,
-        None => set.number("messages")?.unwrap_or_default(),
-    };
-    let interval_ms: i64 = set.number("reporting-interval")?.unwrap_or_default();
-    if interval_ms <= 0 {
-        anyhow::bail!("Reporting interval must be greater than 0.");
-    }
+    let records = records(set)?;
+    let interval_ms = interval_ms(set)?;
     let topics = match set.has("topic") {
         true => Topics::Named(text("topic")?),
         false => Topics::Matching(text("include")?),
@@ -173,12 +161,39 @@ pub fn plan(set: &OptionSet) -> anyhow::Result<Plan> {
     })
 }
 
-fn properties(set: &OptionSet) -> anyhow::Result<Properties> {
-    let file = set.value("command-config")?;
-    let mut properties = load_properties(file.or(set.value("consumer.config")?))?;
-    for (key, value) in pairs(set.values("command-property")) {
-        properties.set(key, value);
+pub fn warn_of_old_names(set: &OptionSet) -> std::io::Result<()> {
+    let mut printer = Printer::default();
+    for (old, new) in [
+        ("messages", "num-records"),
+        ("consumer.config", "command-config"),
+    ] {
+        if set.has(old) {
+            printer.line(format!(
+                "Warning: --{old} is deprecated. Use --{new} instead."
+            ))?;
+        }
     }
+    printer.flush()
+}
+
+/// How many to read.
+pub fn records(set: &OptionSet) -> anyhow::Result<i64> {
+    Ok(match set.number("num-records")? {
+        Some(records) => records,
+        None => set.number("messages")?.unwrap_or_default(),
+    })
+}
+
+pub fn interval_ms(set: &OptionSet) -> anyhow::Result<i64> {
+    let interval_ms = set.number("reporting-interval")?.unwrap_or_default();
+    if interval_ms <= 0 {
+        anyhow::bail!("Reporting interval must be greater than 0.");
+    }
+    Ok(interval_ms)
+}
+
+fn properties(set: &OptionSet) -> anyhow::Result<Properties> {
+    let mut properties = given_properties(set)?;
     let group = set.value("group")?.map(str::to_owned);
     let group = group.unwrap_or_else(|| format!("perf-consumer-{}", fastrand::u32(..100_000)));
     let number = |name: &str| -> anyhow::Result<String> {
@@ -199,6 +214,16 @@ fn properties(set: &OptionSet) -> anyhow::Result<Properties> {
     properties.set("check.crcs", "false");
     if !properties.contains("client.id") {
         properties.set("client.id", "perf-consumer-client");
+    }
+    Ok(properties)
+}
+
+/// What the settings' file and the options for single settings say; these win.
+pub fn given_properties(set: &OptionSet) -> anyhow::Result<Properties> {
+    let file = set.value("command-config")?;
+    let mut properties = load_properties(file.or(set.value("consumer.config")?))?;
+    for (key, value) in pairs(set.values("command-property")) {
+        properties.set(key, value);
     }
     Ok(properties)
 }

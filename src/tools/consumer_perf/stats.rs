@@ -1,8 +1,9 @@
 //! The lines of `kafka-consumer-perf-test` and the figures in them.
+use crate::record::RecordView;
 use crate::tools::date_format::DateFormat;
 use crate::tools::java_format::fixed;
 
-const MEBIBYTE: f64 = 1024.0 * 1024.0;
+pub const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// What was read up to some time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +18,20 @@ pub struct Span {
     pub start_ms: i64,
     pub end_ms: i64,
     pub rebalance_ms: i64,
+}
+
+/// What counts as the size of a record.
+pub fn size(record: &RecordView<'_>) -> i64 {
+    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    (len(record.key) + len(record.value)) as i64
+}
+
+/// What is said when the records ran out.
+pub fn too_few(timeout_ms: i64) -> String {
+    format!(
+        "WARNING: Exiting before consuming the expected number of records: timeout ({timeout_ms} \
+         ms) exceeded. You can use the --timeout option to increase the timeout."
+    )
 }
 
 pub fn header(detailed: bool) -> String {

@@ -143,16 +143,7 @@ impl Polled {
             }
         }
         if self.verbose {
-            let text =
-                |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
-            let fields = json!({
-                "key": text(record.key),
-                "value": text(record.value),
-                "topic": &*partition.topic,
-                "partition": partition.partition,
-                "offset": offset,
-            });
-            self.lines.push(events::line("record_data", fields));
+            self.lines.push(events::record_line(partition, record));
         }
     }
 

@@ -14,6 +14,15 @@ pub static TOOL: Subcommand = Subcommand {
         about: "Consumes a topic in a group, and prints as JSON what happens.",
         groups: &[
             Group {
+                heading: "Where",
+                options: &[Opt::value(
+                    "bootstrap-server",
+                    "HOST1:PORT1[,HOST2:PORT2[...]]",
+                    "Brokers of the cluster",
+                )
+                .required()],
+            },
+            Group {
                 heading: "What to consume",
                 options: &[
                     Opt::value("topic", "TOPIC", "The topic to consume").required(),
@@ -71,14 +80,6 @@ pub static TOOL: Subcommand = Subcommand {
                         "Settings: a .properties file",
                     ),
                 ],
-            },
-            Group {
-                heading: "Where",
-                options: &[Opt::value(
-                    "bootstrap-server",
-                    "HOST1:PORT1[,HOST2:PORT2[...]]",
-                    "Brokers of the cluster (required)",
-                )],
             },
         ],
         after: "",

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::json;
 
-pub(super) use self::options::with_file;
 use self::options::{PROGRAM, Plan, TOOL};
+pub(super) use self::options::{load, with_file};
 use super::cluster::{Interrupt, block_on, exception, now_ms};
 use super::output::Invocation;
 use super::registry::Exit;

@@ -12,6 +12,14 @@ pub static TOOL: Subcommand = Subcommand {
         about: "Produces numbers that count up, and prints as JSON what became of each.",
         groups: &[
             Group {
+                heading: "Where",
+                options: &[Opt::value(
+                    "bootstrap-server",
+                    "HOST1:PORT1[,HOST2:PORT2[...]]",
+                    "Brokers of the cluster (required)",
+                )],
+            },
+            Group {
                 heading: "What to send",
                 options: &[
                     Opt::value("topic", "TOPIC", "The topic to produce to").required(),
@@ -56,14 +64,6 @@ pub static TOOL: Subcommand = Subcommand {
                         "Settings: a .properties file",
                     ),
                 ],
-            },
-            Group {
-                heading: "Where",
-                options: &[Opt::value(
-                    "bootstrap-server",
-                    "HOST1:PORT1[,HOST2:PORT2[...]]",
-                    "Brokers of the cluster (required)",
-                )],
             },
         ],
         after: "",
@@ -136,12 +136,16 @@ pub fn with_file(
         printer.flush()?;
     }
     if let Some(path) = parsed.value(old).or(parsed.value("command-config")) {
-        let missing = |_| ArgumentError::Other(path.to_owned());
-        for (key, value) in Properties::load(path).map_err(missing)?.iter() {
+        for (key, value) in load(path)?.iter() {
             properties.set(key, value);
         }
     }
     Ok(properties)
+}
+
+/// The settings' file; one that is not there is a mistake of the command line.
+pub fn load(path: &str) -> Result<Properties, ArgumentError> {
+    Properties::load(path).map_err(|_| ArgumentError::Other(path.to_owned()))
 }
 
 #[cfg(test)]

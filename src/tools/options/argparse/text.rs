@@ -39,12 +39,14 @@ pub fn usage_alone(program: &str, tool: &Subcommand) -> String {
 fn lines(program: &str, words: &[String]) -> String {
     let mut lines = format!("usage: {program}");
     let mut indent = lines.len();
+    let mut width = indent;
     if indent > LONG_NAME {
         indent = "usage:".len();
         lines.push('\n');
         lines.push_str(&" ".repeat(indent));
+        // argparse4j takes the first of these lines to be one column longer than it is.
+        width = indent + 1;
     }
-    let mut width = indent;
     for (at, word) in words.iter().enumerate() {
         if at > 0 && width + word.len() + 1 > WIDTH {
             lines.push('\n');
