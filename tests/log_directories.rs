@@ -226,6 +226,11 @@ fn deleted_records_stay_deleted() {
 }
 
 fn cordon(c: &mut Connection, value: Option<&str>) -> (i16, Option<String>) {
+    alter_broker(c, "cordoned.log.dirs", value)
+}
+
+/// Sets a key of the broker while it runs, or removes it.
+fn alter_broker(c: &mut Connection, key: &str, value: Option<&str>) -> (i16, Option<String>) {
     use incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
     const BROKER: i8 = 4;
     let request = IncrementalAlterConfigsRequest {
@@ -233,7 +238,7 @@ fn cordon(c: &mut Connection, value: Option<&str>) -> (i16, Option<String>) {
             resource_type: BROKER,
             resource_name: "1".to_owned(),
             configs: vec![AlterableConfig {
-                name: "cordoned.log.dirs".to_owned(),
+                name: key.to_owned(),
                 config_operation: i8::from(value.is_none()),
                 value: value.map(str::to_owned),
             }],
@@ -384,6 +389,41 @@ fn partitions_move_between_directories_under_load() {
     assert_eq!(hosted(&mut c)[&("t".to_owned(), 0)], to);
     check_all(&mut c);
     assert!(broker.stop().success());
+}
+
+/// As `reassign-partitions --replica-alter-log-dirs-throttle` sets it.
+#[test]
+fn a_move_keeps_to_its_rate() {
+    const RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
+    let dirs = Dirs::new();
+    let broker = dirs.setup().start();
+    let mut c = Connection::open(broker.port);
+    c.create_topic("t", 1, &[]);
+    let value = vec![0x76; 100_000];
+    for _ in 0..100 {
+        assert_eq!(c.produce("t", 0, batch(&[&value])).0, 0);
+    }
+    let key = ("t".to_owned(), 0);
+    let from = hosted(&mut c)[&key].clone();
+    let to = dirs.paths().into_iter().find(|dir| *dir != from).unwrap();
+    assert_eq!(alter_broker(&mut c, RATE, Some("1")).0, 0);
+    assert_eq!(alter(&mut c, "t", 0, &to), 0);
+    let future_size = |c: &mut Connection| {
+        let all = describe(c).into_iter().flat_map(|dir| dir.topics);
+        let mut partitions = all.flat_map(|topic| topic.partitions);
+        let future = partitions.find(|partition| partition.is_future_key);
+        future.map(|partition| partition.partition_size)
+    };
+    let begun = until("the first batches are copied", || {
+        future_size(&mut c).filter(|size| *size > 0)
+    });
+    assert!(begun < 10_000_000, "{begun} bytes at once");
+    assert_eq!(future_size(&mut c), Some(begun), "it rests");
+    assert_eq!(alter_broker(&mut c, RATE, None).0, 0);
+    until("it has moved", || {
+        (hosted(&mut c).get(&key) == Some(&to) && future_size(&mut c).is_none()).then_some(())
+    });
+    assert_eq!(values(&mut c, "t", 0).len(), 100);
 }
 
 fn leader(c: &mut Connection, topic: &str, partition: i32) -> (i16, i32, Vec<i32>) {

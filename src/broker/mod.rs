@@ -46,6 +46,7 @@ mod reply;
 mod share;
 mod start;
 mod storage;
+mod throttle;
 mod topic_config;
 mod transactions;
 

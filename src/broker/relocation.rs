@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -15,12 +15,16 @@ use super::directories::assignment;
 use super::dispatch::now_ms;
 use super::node::Broker;
 use super::partition::Partition;
+use super::throttle::Throttle;
 use crate::log::{LogError, MoveError, TopicPartition};
+use crate::metadata::image::ConfigResource;
 use crate::protocol::messages::AssignReplicasToDirsRequest;
 use crate::protocol::{ErrorCode, Uuid};
 
 /// How long a move rests after something went wrong, a full disk say.
 const RETRY: Duration = Duration::from_secs(5);
+/// Dynamic, and nothing but dynamic.
+const RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
 /// The longest name of a directory that common file systems take.
 const DIR_NAME_LEN_MAX: usize = 255;
 /// What a `-future` directory's name has beside the partition: a dot, an id and the suffix.
@@ -31,6 +35,7 @@ const FUTURE_NAME_LEN: usize = 1 + 32 + "-future".len();
 pub struct Relocations {
     queue: mpsc::UnboundedSender<TopicPartition>,
     queued: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<TopicPartition>>>,
+    throttle: Throttle,
     /// Where partitions that are yet to be created shall be.
     preferred: Mutex<BTreeMap<TopicPartition, PathBuf>>,
 }
@@ -41,6 +46,7 @@ impl Default for Relocations {
         Relocations {
             queue,
             queued: Arc::new(tokio::sync::Mutex::new(queued)),
+            throttle: Throttle::default(),
             preferred: Mutex::default(),
         }
     }
@@ -129,8 +135,8 @@ fn copy(broker: &Broker, tp: &TopicPartition) -> Result<(), MoveError> {
             return Ok(());
         }
         match broker.logs.copy_on(tp, now_ms()) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+            Ok(0) => return Ok(()),
+            Ok(bytes) => slow_down(broker, bytes),
             Err(MoveError::Overtaken(_)) => {
                 let dir = broker.logs.future(tp).map(|(_, dir)| dir.to_owned());
                 let dir = dir.ok_or_else(|| MoveError::NotMoving(tp.clone()))?;
@@ -140,6 +146,37 @@ fn copy(broker: &Broker, tp: &TopicPartition) -> Result<(), MoveError> {
             Err(e) => return Err(e),
         }
     }
+}
+
+/// Waits until so many more bytes are within the rate, or the rate has changed.
+fn slow_down(broker: &Broker, bytes: usize) {
+    // Before the rate is read, so that no change of it is missed.
+    let mut reconfigured = broker.reconfigured.subscribe();
+    let throttle = &broker.relocations.throttle;
+    throttle.set_rate(rate(broker));
+    let Some(pause) = throttle.pass(bytes, Instant::now()) else {
+        return;
+    };
+    let stopping = broker.stopping.clone();
+    broker.runtime.block_on(async move {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stopping.cancelled() => {}
+            _ = reconfigured.changed() => {}
+        }
+    });
+}
+
+/// Bytes that may be moved in a second, as `reassign-partitions` sets it while it moves.
+fn rate(broker: &Broker) -> f64 {
+    let image = broker.image();
+    let (own, cluster) = (
+        image.configs.of(&ConfigResource::broker(broker.node_id)),
+        image.configs.of(&ConfigResource::cluster()),
+    );
+    let set = own.get(RATE).or_else(|| cluster.get(RATE));
+    let rate = set.and_then(|text| text.trim().parse::<f64>().ok());
+    rate.map_or(f64::MAX, |rate| rate.max(1.0))
 }
 
 fn unique() -> Uuid {

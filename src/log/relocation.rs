@@ -158,14 +158,14 @@ impl LogManager {
         hosted.log.place.disk.remove_dir_all(&path).at(&path)
     }
 
-    /// Copies the next batches; `false` once there are none.
-    pub fn copy_on(&self, tp: &TopicPartition, now_ms: i64) -> Result<bool, MoveError> {
+    /// Copies the next batches, and says of how many bytes they are; 0 once there are none.
+    pub fn copy_on(&self, tp: &TopicPartition, now_ms: i64) -> Result<usize, MoveError> {
         let not_moving = || MoveError::NotMoving(tp.clone());
         let current = self.log(tp).ok_or_else(not_moving)?;
         let (future, _) = self.future(tp).ok_or_else(not_moving)?;
         current.activate()?;
         let copied = current.copy_to(&future, now_ms)?;
-        if !copied {
+        if copied == 0 {
             // Most of what has to be on the device is, before anybody has to wait for the rest.
             future.flush(now_ms)?;
         }
@@ -261,12 +261,12 @@ pub(super) enum Which {
 }
 
 impl Log {
-    /// Appends to `to` what this log has behind its end; `false` if there is nothing. The log must
+    /// Appends to `to` what this log has behind its end, and says of how many bytes that is. The log must
     /// have been activated.
-    fn copy_to(&self, to: &Log, now_ms: i64) -> Result<bool, MoveError> {
+    fn copy_to(&self, to: &Log, now_ms: i64) -> Result<usize, MoveError> {
         let next = to.log_end_offset();
         if next >= self.log_end_offset() {
-            return Ok(false);
+            return Ok(0);
         }
         if next < self.first_batch_offset()? {
             return Err(MoveError::Overtaken(self.tp.clone()));
@@ -274,16 +274,16 @@ impl Log {
         let from = next.max(self.log_start_offset());
         let read = self.read(from, COPY_BYTES, ReadLimit::LogEnd, true)?;
         let Some(slice) = read.slice else {
-            return Ok(false);
+            return Ok(0);
         };
         let bytes = slice.to_vec().at(&self.dir())?;
         let whole = whole_batches(&bytes);
         let bytes = Bytes::from(bytes).slice(..whole);
         if bytes.is_empty() {
-            return Ok(false);
+            return Ok(0);
         }
         to.append_as_follower(bytes, now_ms)?;
-        Ok(true)
+        Ok(whole)
     }
 
     /// The base offset of the batch that the log starts with, which may lie before its start.
@@ -312,7 +312,7 @@ impl Log {
     ) -> Result<Result<(), LogError>, MoveError> {
         let mut writer = self.writer.lock();
         self.check_usable(&writer)?;
-        while self.copy_to(to, now_ms)? {}
+        while self.copy_to(to, now_ms)? > 0 {}
         to.start_at(self.log_start_offset())?;
         to.set_high_watermark(self.high_watermark())?;
         to.flush(now_ms)?;

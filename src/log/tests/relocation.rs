@@ -47,7 +47,7 @@ fn filled(root: &Path) -> [PathBuf; 2] {
 }
 
 fn copy_all(logs: &LogManager) -> Result<(), MoveError> {
-    while logs.copy_on(&tp(), NOW_MS)? {}
+    while logs.copy_on(&tp(), NOW_MS)? > 0 {}
     Ok(())
 }
 
