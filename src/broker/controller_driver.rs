@@ -304,15 +304,13 @@ impl ControllerDriver {
         }
     }
 
-    /// Tells the metadata which directories get no new partitions, if that has changed.
+    /// Tells the metadata which directories get no new partitions, if it does not know.
     fn report_cordoned(&mut self) {
         let Some(broker) = self.broker.clone() else {
             return;
         };
-        let Some(cordoned) = broker.directories.take_cordoned() else {
-            return;
-        };
-        let (id, dirs) = (broker.node_id, broker.directories.ids_of(&cordoned));
+        let dirs = broker.directories.ids_of(&broker.logs.cordoned());
+        let id = broker.node_id;
         if let Err(e) = self.decide(|c, image| c.report_cordoned_directories(image, id, &dirs)) {
             warn!("cordoned log directories are not known to the controller: {e}");
         }

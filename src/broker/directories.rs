@@ -39,8 +39,6 @@ pub struct Directories {
     ids: BTreeMap<PathBuf, Uuid>,
     /// Replicas of which the metadata does not know yet where they are.
     unassigned: Mutex<BTreeMap<(Uuid, i32), Uuid>>,
-    /// Cordoned directories that the metadata does not know of yet.
-    unreported_cordon: Mutex<Option<Vec<PathBuf>>>,
     /// Those whose failure has been dealt with.
     given_up: Mutex<BTreeSet<PathBuf>>,
     pub changed: Arc<Notify>,
@@ -54,7 +52,6 @@ impl Directories {
             health,
             ids,
             unassigned: Mutex::default(),
-            unreported_cordon: Mutex::default(),
             changed: Arc::default(),
         }
     }
@@ -114,16 +111,6 @@ impl Directories {
         } else {
             self.unassigned.lock().insert((topic_id, index), id);
         }
-    }
-
-    /// Notes that these directories get no new partitions from now on.
-    pub fn note_cordoned(&self, dirs: Vec<PathBuf>) {
-        *self.unreported_cordon.lock() = Some(dirs);
-    }
-
-    /// The cordoned directories, if the controller has yet to hear of them.
-    pub fn take_cordoned(&self) -> Option<Vec<PathBuf>> {
-        self.unreported_cordon.lock().take()
     }
 
     /// What the controller has yet to hear; None if nothing.

@@ -21,13 +21,14 @@ use super::producer_ids::ProducerIds;
 use super::quotas::Quotas;
 use super::relocation::Relocations;
 use super::share::ShareGroups;
+use super::topic_config::layers;
 use crate::config::BrokerConfig;
 use crate::config::layers::BrokerLayers;
 use crate::coordinator::share::ShareKey;
 use crate::coordinator::{GroupCoordinator, ShareCoordinator, TransactionCoordinator};
 use crate::log::LogManager;
 use crate::metadata::feature;
-use crate::metadata::image::{ConfigResource, MetadataImage, PartitionImage};
+use crate::metadata::image::{MetadataImage, PartitionImage};
 use crate::protocol::{ErrorCode, Uuid};
 
 /// Where a node is reached.
@@ -212,11 +213,6 @@ impl Broker {
         image: &MetadataImage,
         look: impl FnOnce(&BrokerLayers<'_>) -> R,
     ) -> R {
-        look(&BrokerLayers {
-            file: &self.settings.file,
-            static_values: &self.settings.values,
-            cluster: image.configs.of(&ConfigResource::cluster()),
-            broker: image.configs.of(&ConfigResource::broker(self.node_id)),
-        })
+        look(&layers(&self.settings, image))
     }
 }

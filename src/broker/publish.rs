@@ -323,10 +323,7 @@ fn delete_logs(
 fn cordon(broker: &Broker, image: &MetadataImage) {
     let dirs = broker.with_layers(image, |layers| cordoned_log_dirs(&layers.values()));
     match dirs {
-        Ok(dirs) => {
-            broker.directories.note_cordoned(dirs.clone());
-            broker.logs.cordon(dirs);
-        }
+        Ok(dirs) => broker.logs.cordon(dirs),
         // `log.dirs` has changed since it was set.
         Err(e) => warn!("{e}"),
     }

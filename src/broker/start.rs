@@ -28,11 +28,10 @@ use super::group_commit::GroupCommit;
 use super::node::Broker;
 use super::quotas::Quotas;
 use super::storage::{self, Storage};
-use super::topic_config::Configs;
+use super::topic_config::{Configs, layers};
 use super::{coordinators, maintenance, publish, relocation, share, transactions};
 use crate::config::BrokerConfig;
 use crate::config::cordoned::cordoned_log_dirs;
-use crate::config::layers::BrokerLayers;
 use crate::config::listeners::Endpoint;
 use crate::controller::brokers::{supported_broker_features, supported_controller_features};
 use crate::controller::{ApiError, Controller};
@@ -41,7 +40,7 @@ use crate::log::health::DiskUse;
 use crate::log::storage::{Disk, RealDisk};
 use crate::log::{LogError, LogManager, LogManagerConfig};
 use crate::metadata::format::FormatError;
-use crate::metadata::image::{ConfigResource, MetadataImage};
+use crate::metadata::image::MetadataImage;
 use crate::metadata::properties::PropertiesError;
 use crate::net::{Listener, ListenerOptions};
 use crate::protocol::Uuid;
@@ -382,13 +381,7 @@ fn register(
 
 /// The directories that get no new partitions, as the file or the metadata says.
 fn cordoned(config: &BrokerConfig, image: &MetadataImage) -> Vec<PathBuf> {
-    let layers = BrokerLayers {
-        file: &config.file,
-        static_values: &config.values,
-        cluster: image.configs.of(&ConfigResource::cluster()),
-        broker: image.configs.of(&ConfigResource::broker(config.node_id)),
-    };
-    cordoned_log_dirs(&layers.values()).unwrap_or_else(|e| {
+    cordoned_log_dirs(&layers(config, image).values()).unwrap_or_else(|e| {
         warn!("{e}");
         Vec::new()
     })

@@ -27,16 +27,20 @@ pub struct Configs<'a> {
     last: Option<(String, Resolved)>,
 }
 
+/// A node's configuration, layer by layer.
+pub fn layers<'a>(settings: &'a BrokerConfig, image: &'a MetadataImage) -> BrokerLayers<'a> {
+    BrokerLayers {
+        file: &settings.file,
+        static_values: &settings.values,
+        cluster: image.configs.of(&ConfigResource::cluster()),
+        broker: image.configs.of(&ConfigResource::broker(settings.node_id)),
+    }
+}
+
 impl<'a> Configs<'a> {
     pub fn new(settings: &BrokerConfig, image: &'a MetadataImage) -> Configs<'a> {
-        let layers = BrokerLayers {
-            file: &settings.file,
-            static_values: &settings.values,
-            cluster: image.configs.of(&ConfigResource::cluster()),
-            broker: image.configs.of(&ConfigResource::broker(settings.node_id)),
-        };
         Configs {
-            values: layers.values(),
+            values: layers(settings, image).values(),
             image,
             last: None,
         }

@@ -145,6 +145,10 @@ impl LogManager {
         *self.cordoned.lock() = dirs;
     }
 
+    pub fn cordoned(&self) -> Vec<PathBuf> {
+        self.cordoned.lock().clone()
+    }
+
     pub fn is_cordoned(&self, dir: &Path) -> bool {
         self.cordoned.lock().iter().any(|cordoned| cordoned == dir)
     }

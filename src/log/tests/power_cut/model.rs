@@ -337,10 +337,6 @@ impl Partition {
             if entry.current_txn_first_offset >= 0 && early.contains(&entry.producer_id) {
                 entry.current_txn_first_offset = from;
             }
-            if from > 0 {
-                // So may a marker be.
-                entry.coordinator_epoch = -1;
-            }
             if self.compact {
                 // What is left of a batch tells less.
                 (entry.timestamp, entry.offset_delta) = (0, 0);
@@ -349,6 +345,16 @@ impl Partition {
         };
         let then: Vec<_> = producers.iter().filter(of_log).map(comparable).collect();
         let now: Vec<_> = now.iter().filter(of_log).map(comparable).collect();
+        // So may a marker be, and the coordinator's epoch with it.
+        let forgotten = |entry: &ProducerEntry| {
+            let is_same = |now: &&ProducerEntry| now.producer_id == entry.producer_id;
+            let known = now.iter().find(is_same);
+            from > 0 && known.is_some_and(|now| now.coordinator_epoch == -1)
+        };
+        let mut then = then;
+        for entry in then.iter_mut().filter(|entry| forgotten(entry)) {
+            entry.coordinator_epoch = -1;
+        }
         assert_eq!(now, then, "producers at {end}");
         let now = log.aborted_transactions(from, end).unwrap();
         self.check_aborted(&now, aborted, found, from);
